@@ -1,0 +1,144 @@
+//! A name with wildcards: `banner-*.example`, `*tracker*`, `||ad*.example^`.
+
+use std::fmt;
+
+use crate::format::check_characters;
+use crate::report::Reason;
+
+/// A pattern in which `*` stands for any run of characters, dots and nothing included.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Glob {
+    start: Start,
+    text: Box<str>,
+}
+
+/// Where in a name a glob begins. It always ends at the name's end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Start {
+    /// At any label, as `||` says.
+    Label,
+    /// At the first character.
+    Name,
+}
+
+impl Glob {
+    /// Reads a pattern that has at least one `*`.
+    ///
+    /// # Errors
+    /// When it is too long, has characters that names do not have, or would match every name.
+    pub(crate) fn parse(start: Start, text: &str) -> Result<Self, Reason> {
+        if text.len() > MAX_GLOB {
+            return Err(Reason::BadName(crate::NameError::TooLong));
+        }
+        check_characters(text, "*")?;
+        if !text.bytes().any(|byte| byte.is_ascii_alphanumeric()) {
+            return Err(Reason::Root);
+        }
+        let mut text = text.to_ascii_lowercase();
+        while text.contains("**") {
+            text = text.replace("**", "*");
+        }
+        // Where anything may come first, every label is as good as the beginning.
+        let start = if text.starts_with('*') { Start::Name } else { start };
+        Ok(Self { start, text: text.into() })
+    }
+
+    /// The longest run of characters between wildcards.
+    pub(super) fn literal(&self) -> &str {
+        self.text.split('*').max_by_key(|piece| piece.len()).unwrap_or_default()
+    }
+
+    /// Whether the name with this text matches. Takes the leftmost place for each piece, which is
+    /// always right as a wildcard follows, so nothing is tried twice.
+    pub(super) fn matches(&self, text: &str) -> bool {
+        self.remainder(text).is_some()
+    }
+
+    /// What is left of `text` for the last wildcard, when all pieces were found.
+    fn remainder<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let (first, rest) = self.text.split_once('*')?;
+        let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
+        let mut remainder = match self.start {
+            Start::Label => after_label_start(text, first)?,
+            Start::Name => text.strip_prefix(first)?,
+        };
+        for piece in middle.split('*') {
+            remainder = remainder.split_once(piece)?.1;
+        }
+        remainder.strip_suffix(last)
+    }
+
+    /// Bytes held on the heap.
+    pub(super) const fn memory(&self) -> usize {
+        self.text.len()
+    }
+}
+
+impl fmt::Display for Glob {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.start {
+            Start::Label => write!(formatter, "||{}^", self.text),
+            Start::Name => formatter.write_str(&self.text),
+        }
+    }
+}
+
+/// What follows `prefix` at the first label that begins with it.
+fn after_label_start<'t>(text: &'t str, prefix: &str) -> Option<&'t str> {
+    let mut labels = text;
+    loop {
+        if let Some(rest) = labels.strip_prefix(prefix) {
+            return Some(rest);
+        }
+        labels = labels.split_once('.')?.1;
+    }
+}
+
+/// Longest pattern: no name has more characters, RFC 1035 section 2.3.4.
+const MAX_GLOB: usize = 255;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_stand_for_any_run_of_characters() {
+        let cases = [
+            (Start::Name, "banner-*.example", "banner-1.example", true),
+            (Start::Name, "banner-*.example", "banner-a.b.example", true),
+            (Start::Name, "banner-*.example", "banner-.example", true),
+            (Start::Name, "banner-*.example", "x.banner-1.example", false),
+            (Start::Name, "banner-*.example", "banner-1.example.org", false),
+            (Start::Name, "*track**er*", "x.trackster.example", true),
+            (Start::Name, "*track*er*", "x.track.example", false),
+            (Start::Name, "a*a", "a", false),
+            (Start::Name, "a*a", "aa", true),
+            (Start::Name, "a*b*ab", "aab", false),
+            (Start::Name, "a*b*ab", "abab", true),
+            (Start::Name, "a*bc*bc", "abcbc", true),
+            (Start::Name, "a*bc*bc", "abc", false),
+            (Start::Label, "ad*.example", "ads.example", true),
+            (Start::Label, "ad*.example", "x.ads.example", true),
+            (Start::Label, "ad*.example", "bad.example", false),
+            (Start::Label, "ad*.example", "ads.example.org", false),
+            (Start::Label, "ads.*", "x.ads.y", true),
+            (Start::Label, "*ads.x", "bads.x", true),
+        ];
+
+        for (start, pattern, text, expected) in cases {
+            let glob = Glob::parse(start, pattern).unwrap();
+            assert_eq!(glob.matches(text), expected, "{glob} on {text}");
+        }
+    }
+
+    #[test]
+    fn a_glob_must_have_something_to_look_for() {
+        for text in ["*", "**", "*.*", "-*"] {
+            assert_eq!(Glob::parse(Start::Name, text), Err(Reason::Root), "{text}");
+        }
+        let foreign = Glob::parse(Start::Name, "ü*");
+        assert_eq!(foreign, Err(Reason::NotAscii));
+        let long = "a*".repeat(128);
+        assert!(matches!(Glob::parse(Start::Name, &long), Err(Reason::BadName(_))));
+    }
+}

@@ -1,0 +1,184 @@
+//! What became of a list's lines, for the person who has to decide whether to trust the list.
+
+use crate::name::NameError;
+
+/// What a list gave, and what was wrong with it.
+///
+/// ```
+/// # use blocker::{Action, GroupSet, Matcher, Source};
+/// # let ads = Source { name: "ads", action: Action::Block, groups: GroupSet::default() };
+/// let report = Matcher::builder().add_list(&ads, b"ads.example\nads example\n");
+/// assert_eq!((report.rules, report.rejected), (1, 1));
+/// assert_eq!(report.samples[0].line, 2);
+/// ```
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ListReport {
+    /// Rules that the list gave, each counted once.
+    pub rules: usize,
+    /// Rules that the list had given before.
+    pub duplicates: usize,
+    /// Lines that were meant as rules but cannot be used.
+    pub rejected: usize,
+    /// Lines that are right in a browser but say nothing about names: cosmetic and path rules.
+    pub not_dns: usize,
+    /// The first rejected lines, at most ten.
+    pub samples: Vec<Rejection>,
+    /// Whether the text is a web page, such as a log-in or error page. It gives no rules then.
+    pub looks_like_html: bool,
+}
+
+impl ListReport {
+    /// Counts a line that gave no rule, and keeps the first few as samples.
+    pub(crate) fn reject(&mut self, line: u32, text: &[u8], reason: Reason) {
+        if reason.is_not_dns() {
+            self.not_dns += 1;
+            return;
+        }
+        self.rejected += 1;
+        if self.samples.len() < MAX_SAMPLES {
+            self.samples.push(Rejection::new(line, text, reason));
+        }
+    }
+}
+
+/// One line that gave no rule, and why.
+///
+/// ```
+/// # use blocker::{Action, GroupSet, Matcher, Source};
+/// # let ads = Source { name: "ads", action: Action::Block, groups: GroupSet::default() };
+/// let rejection = Matcher::builder().add_line(&ads, 7, "||ads.example^$script").unwrap_err();
+/// assert_eq!(
+///     rejection.to_string(),
+///     "line 7: the modifier `script` is not supported: `||ads.example^$script`",
+/// );
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("line {line}: {reason}: `{text}`")]
+#[non_exhaustive]
+pub struct Rejection {
+    /// The line's number in its list, from 1.
+    pub line: u32,
+    /// The line, cut to a readable length.
+    pub text: String,
+    /// What is wrong with it.
+    pub reason: Reason,
+}
+
+impl Rejection {
+    /// Keeps the readable beginning of `text`.
+    pub(crate) fn new(line: u32, text: &[u8], reason: Reason) -> Self {
+        // A character has at most four octets, so this much is enough to cut from.
+        let beginning = text.get(..4 * MAX_SAMPLE_LENGTH).unwrap_or(text);
+        let lossy = String::from_utf8_lossy(beginning);
+        let mut characters = lossy.trim().chars();
+        let mut text: String = characters.by_ref().take(MAX_SAMPLE_LENGTH).collect();
+        if characters.next().is_some() {
+            text.push('…');
+        }
+        Self { line, text, reason }
+    }
+}
+
+/// Why a line gave no rule.
+///
+/// ```
+/// # use blocker::Reason;
+/// assert!(Reason::Cosmetic.is_not_dns());
+/// assert_eq!(Reason::Root.to_string(), "the rule would match every name");
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reason {
+    /// An address stands where a name should.
+    #[error("this is an address, not a name")]
+    Address,
+    /// A character that no host name has.
+    #[error("`{}` does not belong in a name", .0.escape_default())]
+    BadCharacter(char),
+    /// The name breaks a rule of the DNS.
+    #[error("{0}")]
+    BadName(#[source] NameError),
+    /// The regular expression cannot be read.
+    #[error("the regular expression is wrong: {0}")]
+    BadRegex(Box<str>),
+    /// A rule that hides parts of a page.
+    #[error("cosmetic rules say nothing about names")]
+    Cosmetic,
+    /// A dnsmasq option that blocks nothing.
+    #[error("the dnsmasq option `{0}` blocks nothing")]
+    Directive(Box<str>),
+    /// A dnsmasq line that says where to send the name.
+    #[error("this line forwards the name, it does not block it")]
+    Forward,
+    /// The line is longer than any rule.
+    #[error("the line has more than {MAX_LINE} octets")]
+    LineTooLong,
+    /// An adblock modifier that changes when the rule applies.
+    #[error("the modifier `{0}` is not supported")]
+    Modifier(Box<str>),
+    /// The name has letters outside ASCII.
+    #[error("the name is not ASCII; write it in its `xn--` form")]
+    NotAscii,
+    /// The line's octets are no text.
+    #[error("the line is not UTF-8")]
+    NotUtf8,
+    /// A rule for part of a web site.
+    #[error("path rules say nothing about names")]
+    Path,
+    /// The regular expression would take too much memory.
+    #[error("the regular expression is too large")]
+    RegexTooLarge,
+    /// The rule has no part that tells names apart.
+    #[error("the rule would match every name")]
+    Root,
+    /// Something follows a plain name.
+    #[error("only the names of a hosts line may stand in a row, after an address")]
+    SeveralNames,
+    /// The matcher has as many lists as it can number.
+    #[error("there are too many lists; merge some")]
+    TooManyLists,
+    /// The matcher has as many wildcard and regular expression rules as it can search quickly.
+    #[error("there are too many wildcard and regular expression rules; use `||name^`")]
+    TooManyPatterns,
+    /// The matcher has as many rules as it can number.
+    #[error("there are too many rules; remove a list")]
+    TooManyRules,
+}
+
+impl Reason {
+    /// Whether the line is a good rule for browsers that has no meaning for the DNS.
+    #[must_use]
+    pub const fn is_not_dns(&self) -> bool {
+        matches!(self, Self::Cosmetic | Self::Path)
+    }
+}
+
+/// Longest line: dnsmasq lines with hundreds of names pass, a file without line ends does not.
+pub(crate) const MAX_LINE: usize = 64 * 1024;
+/// Rejected lines kept per list: enough to see the pattern, few enough to show.
+const MAX_SAMPLES: usize = 10;
+/// Characters kept of a rejected line: one line of a terminal or a table.
+const MAX_SAMPLE_LENGTH: usize = 80;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_is_cut_between_characters() {
+        let rejection = Rejection::new(1, "ü".repeat(100).as_bytes(), Reason::NotAscii);
+
+        assert_eq!(rejection.text, format!("{}…", "ü".repeat(80)));
+    }
+
+    #[test]
+    fn ten_samples_are_kept_and_all_lines_counted() {
+        let mut report = ListReport::default();
+
+        (1..=30).for_each(|line| report.reject(line, b"x", Reason::Root));
+        report.reject(31, b"a##b", Reason::Cosmetic);
+
+        assert_eq!((report.rejected, report.not_dns, report.samples.len()), (30, 1, 10));
+    }
+}
