@@ -1,0 +1,52 @@
+//! A DNS message goes out as bytes and a DNS message comes back, over HTTPS (RFC 8484, HTTP/2).
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = doh_client::Client::builder()
+//!     .server("https://dns.quad9.net/dns-query#9.9.9.9,149.112.112.112".parse()?)
+//!     .build()?;
+//! // `example.com` A IN; any DNS library makes these bytes.
+//! let query = b"\0\0\x01\0\0\x01\0\0\0\0\0\0\x07example\x03com\0\0\x01\0\x01";
+//! let exchange = client.exchange(query).await?;
+//! println!("{} bytes after {:?}", exchange.answer.len(), exchange.elapsed);
+//! # Ok(()) }
+//! ```
+//!
+//! A query walks through the modules in this order:
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `server` | an `https` URL with pinned addresses, parsed once |
+//! | `client` | the builder, the exchange, the status |
+//! | `message` | is this a query, does this answer it |
+//! | `race` | who is asked when, and which answer wins |
+//! | `upstream` | one server: its limit, its record, the free retry |
+//! | `health` | what a server did, and how long to prefer others |
+//! | `connection` | one connection, opened once for all who wait |
+//! | `dial` | TCP, TLS and HTTP/2 within one budget |
+//! | `tls` | trusted roots and cryptography |
+//! | `request`, `response` | what HTTP says, and what of it we believe |
+//! | `error` | what went wrong, whose fault it is, whether a retry helps |
+//!
+//! Three kinds of task may outlive the exchange that starts them: opening a connection (1.5 s at
+//! most), driving it (until the server or the last clone of the [`Client`] is gone), and hearing
+//! out a server that was too late (until the time for its exchange is over, or 3 s).
+
+mod client;
+mod connection;
+mod dial;
+mod error;
+mod health;
+mod message;
+mod race;
+mod request;
+mod response;
+mod server;
+mod tls;
+mod upstream;
+
+pub use client::{BuildError, Client, ClientBuilder, Exchange, ServerStatus};
+pub use error::{Blame, Cause, Error, Failure, ServerFailure};
+pub use health::Health;
+pub use message::{AnswerProblem, QueryProblem};
+pub use server::{Server, ServerError};

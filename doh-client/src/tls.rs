@@ -1,0 +1,105 @@
+//! Trusted roots go in, a TLS configuration comes out, and handshakes run with it. The one place
+//! that knows which cryptography this crate uses.
+
+use std::io;
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::client::BuildError;
+use crate::error::Failure;
+
+/// The only protocol offered: without it a server might choose HTTP/1.1, which cannot share a
+/// connection (RFC 8484 section 5.2).
+const ALPN: &[u8] = b"h2";
+
+/// Builds the configuration shared by all connections, and with it their session tickets.
+pub(crate) fn connector(extra_roots: &[Vec<u8>]) -> Result<TlsConnector, BuildError> {
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    for pem in extra_roots {
+        add_roots(&mut roots, pem)?;
+    }
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(BuildError::Tls)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// Speaks TLS over a fresh TCP connection and insists on HTTP/2.
+pub(crate) async fn handshake(
+    connector: &TlsConnector,
+    name: ServerName<'static>,
+    tcp: TcpStream,
+) -> Result<TlsStream<TcpStream>, Failure> {
+    let tls = connector.connect(name, tcp).await.map_err(failure)?;
+    if tls.get_ref().1.alpn_protocol() != Some(ALPN) {
+        return Err(Failure::NoHttp2);
+    }
+    Ok(tls)
+}
+
+/// The cryptography of all connections: X25519MLKEM768 is offered first, so that what is recorded
+/// today cannot be read with a quantum computer later.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+/// Adds each certificate of a PEM text, which has to hold one at least.
+fn add_roots(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), BuildError> {
+    let mut found = false;
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(BuildError::ExtraRootsPem)?;
+        roots.add(certificate).map_err(BuildError::ExtraRoot)?;
+        found = true;
+    }
+    if found { Ok(()) } else { Err(BuildError::ExtraRootsPem(pem::Error::NoItemsFound)) }
+}
+
+/// Picks out the two causes that an operator can act on.
+fn failure(error: io::Error) -> Failure {
+    let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match cause {
+        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            Failure::UnknownIssuer
+        }
+        Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)) => {
+            Failure::NoHttp2
+        }
+        _ => Failure::Tls(Arc::new(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::NamedGroup;
+
+    use super::*;
+
+    #[test]
+    fn the_post_quantum_key_exchange_is_offered_first() {
+        assert_eq!(provider().kx_groups[0].name(), NamedGroup::X25519MLKEM768);
+    }
+
+    #[test]
+    fn junk_is_no_extra_root() {
+        let broken = "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n";
+        let not_a_certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        for pem in ["", "junk", broken, not_a_certificate] {
+            assert!(connector(&[pem.as_bytes().to_vec()]).is_err(), "{pem}");
+        }
+    }
+
+    #[test]
+    fn no_extra_root_is_needed() {
+        assert!(connector(&[]).is_ok());
+    }
+}

@@ -1,0 +1,283 @@
+//! A script goes in, a DoH server that follows it runs on a loopback port. It is made of the bare
+//! `h2` crate, so that it can break HTTP/2 in ways no well-behaved server does.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+
+use bytes::Bytes;
+use doh_client::{Client, ClientBuilder, Server};
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
+use http::{HeaderMap, Method, Request, Response, Uri};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::PrivateKeyDer;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio_rustls::TlsAcceptor;
+
+/// The name in the certificates of the fakes.
+const NAME: &str = "dns.test";
+
+/// The authority that signs them.
+static AUTHORITY: LazyLock<CertifiedIssuer<'static, KeyPair>> = LazyLock::new(|| {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().expect("a key");
+    CertifiedIssuer::self_signed(params, key).expect("a root certificate")
+});
+
+/// What a fake does with one request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Act {
+    /// Answers NOERROR.
+    Answer,
+    /// Answers with these flags.
+    Flags([u8; 2]),
+    /// Answers with an id that is not 0.
+    WrongId,
+    /// Answers a question that was not asked.
+    WrongQuestion,
+    /// Answers with this many bytes in all.
+    Size(usize),
+    /// Answers from a cache, with this `age` header.
+    Age(&'static str),
+    /// Answers under this content type.
+    Type(&'static str),
+    /// Answers with this status.
+    Status(u16),
+    /// Resets the stream.
+    Reset,
+    /// Closes the connection without an answer.
+    Close,
+    /// Says GOAWAY without an answer.
+    GoAway,
+    /// Answers, and says GOAWAY afterwards.
+    AnswerThenGoAway,
+    /// Never answers this request, but goes on with the others.
+    Hang,
+    /// Stops reading and writing, as a path does that went dead.
+    GoSilent,
+}
+
+/// The flags of a failed answer.
+pub(crate) const SERVFAIL: Act = Act::Flags([0x81, 0x82]);
+
+/// The flags of an answer that did not fit.
+pub(crate) const TRUNCATED: Act = Act::Flags([0x83, 0x80]);
+
+/// A scripted server. It stops with the runtime of its test.
+pub(crate) struct Fake {
+    address: SocketAddr,
+    stage: Arc<Stage>,
+}
+
+/// A request as a fake saw it.
+#[derive(Clone)]
+pub(crate) struct Seen {
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+/// What the tasks of one fake share.
+struct Stage {
+    script: Mutex<VecDeque<Act>>,
+    seen: Mutex<Vec<Seen>>,
+    connections: AtomicUsize,
+    close: watch::Sender<()>,
+}
+
+impl Fake {
+    /// Starts a server that does one act a request; the last one goes for all that follow.
+    pub(crate) async fn start(script: impl IntoIterator<Item = Act>) -> Self {
+        Self::with(script, b"h2").await
+    }
+
+    /// Starts a server that speaks another protocol than HTTP/2.
+    pub(crate) async fn speaking(protocol: &[u8]) -> Self {
+        Self::with([Act::Answer], protocol).await
+    }
+
+    async fn with(script: impl IntoIterator<Item = Act>, protocol: &[u8]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let stage = Arc::new(Stage {
+            script: Mutex::new(script.into_iter().collect()),
+            seen: Mutex::default(),
+            connections: AtomicUsize::new(0),
+            close: watch::Sender::new(()),
+        });
+        tokio::spawn(accept(listener, Arc::clone(&stage), acceptor(protocol)));
+        Self { address, stage }
+    }
+
+    /// How the client has to be told about it.
+    pub(crate) fn server(&self) -> Server {
+        let url = format!("https://{NAME}:{}/dns-query#{}", self.address.port(), self.address.ip());
+        url.parse().expect("the URL of a fake is good")
+    }
+
+    /// A client of this server only, which trusts it.
+    pub(crate) fn client(&self) -> Client {
+        clients_of([self]).build().expect("a server and a good root make a client")
+    }
+
+    /// The requests so far.
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.stage.seen.lock().expect("no test panics with it").clone()
+    }
+
+    /// The connections so far, TLS handshake included.
+    pub(crate) fn connections(&self) -> usize {
+        self.stage.connections.load(Ordering::Relaxed)
+    }
+
+    /// Closes every connection and waits until that is done.
+    pub(crate) async fn close_connections(&self) {
+        self.stage.close.send_replace(());
+        self.connections_closed().await;
+    }
+
+    /// Waits until no connection is left.
+    pub(crate) async fn connections_closed(&self) {
+        self.stage.close.closed().await;
+    }
+}
+
+/// A builder with these servers, in this order, and the authority that signed them.
+pub(crate) fn clients_of<'a>(fakes: impl IntoIterator<Item = &'a Fake>) -> ClientBuilder {
+    let builder = Client::builder().extra_roots_pem(AUTHORITY.pem().as_bytes());
+    fakes.into_iter().fold(builder, |builder, fake| builder.server(fake.server()))
+}
+
+/// A server that refuses every connection.
+pub(crate) async fn refusing() -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+    let port = listener.local_addr().expect("a bound socket has an address").port();
+    format!("https://{NAME}:{port}/dns-query#127.0.0.1").parse().expect("a good URL")
+}
+
+fn acceptor(protocol: &[u8]) -> TlsAcceptor {
+    let key = KeyPair::generate().expect("a key");
+    let params = CertificateParams::new([NAME.to_owned()]).expect("a good name");
+    let certificate = params.signed_by(&key, &AUTHORITY).expect("a certificate");
+    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key in PKCS #8");
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the provider has the default versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .expect("certificate and key belong together");
+    config.alpn_protocols = vec![protocol.to_vec()];
+    TlsAcceptor::from(Arc::new(config))
+}
+
+async fn accept(listener: TcpListener, stage: Arc<Stage>, tls: TlsAcceptor) {
+    while let Ok((tcp, _)) = listener.accept().await {
+        let (stage, closing) = (Arc::clone(&stage), stage.close.subscribe());
+        tokio::spawn(serve(tcp, stage, closing, tls.clone()));
+    }
+}
+
+/// Runs one connection; what an act does to all of it comes back over a channel.
+async fn serve(
+    tcp: TcpStream,
+    stage: Arc<Stage>,
+    mut closing: watch::Receiver<()>,
+    tls: TlsAcceptor,
+) {
+    let Ok(tls) = tls.accept(tcp).await else { return };
+    stage.connections.fetch_add(1, Ordering::Relaxed);
+    let Ok(mut connection) = h2::server::handshake(tls).await else { return };
+    let (tell, mut told) = mpsc::channel(1);
+    loop {
+        tokio::select! {
+            request = connection.accept() => {
+                let Some(Ok((request, respond))) = request else { return };
+                let (act, stage) = (stage.next_act(), Arc::clone(&stage));
+                tokio::spawn(perform(act, request, respond, stage, tell.clone()));
+            }
+            act = told.recv() => match act {
+                Some(Act::GoAway) => connection.abrupt_shutdown(Reason::NO_ERROR),
+                Some(Act::AnswerThenGoAway) => connection.graceful_shutdown(),
+                Some(Act::GoSilent) => break,
+                _ => return,
+            },
+            _ = closing.changed() => return,
+        }
+    }
+    // Keeps the connection without ever looking at it again, until the test closes it.
+    let _ = closing.changed().await;
+}
+
+async fn perform(
+    act: Act,
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+    stage: Arc<Stage>,
+    tell: mpsc::Sender<Act>,
+) {
+    let query = stage.see(request).await;
+    match act {
+        Act::Reset => respond.send_reset(Reason::INTERNAL_ERROR),
+        Act::Hang => pending().await,
+        Act::Close | Act::GoAway | Act::GoSilent => {
+            let _ = tell.send(act).await;
+            pending().await
+        }
+        act => {
+            let (head, body) = response(act, query);
+            // The client may be gone by now, which is its right.
+            if let Ok(mut stream) = respond.send_response(head, false) {
+                let _ = stream.send_data(body.into(), true);
+            }
+            if let Act::AnswerThenGoAway = act {
+                let _ = tell.send(act).await;
+            }
+        }
+    }
+}
+
+/// The response of an act that makes one.
+fn response(act: Act, mut message: Vec<u8>) -> (Response<()>, Vec<u8>) {
+    message[2..4].copy_from_slice(&[0x81, 0x80]);
+    let mut head = Response::builder().header("content-type", "application/dns-message");
+    match act {
+        Act::Flags(flags) => message[2..4].copy_from_slice(&flags),
+        Act::WrongId => message[1] = 7,
+        Act::WrongQuestion => message[13] ^= 1,
+        Act::Size(size) => message.resize(size, 0),
+        Act::Age(age) => head = head.header("age", age),
+        Act::Type(found) => head = Response::builder().header("content-type", found),
+        Act::Status(status) => head = head.status(status),
+        _ => {}
+    }
+    (head.body(()).expect("the headers of a script are valid"), message)
+}
+
+impl Stage {
+    fn next_act(&self) -> Act {
+        let mut script = self.script.lock().expect("no test panics with it");
+        if script.len() > 1 { script.pop_front() } else { script.front().copied() }
+            .expect("a script has one act or more")
+    }
+
+    async fn see(&self, request: Request<RecvStream>) -> Vec<u8> {
+        let (head, mut stream) = request.into_parts();
+        let mut body = Vec::new();
+        while let Some(Ok(chunk)) = stream.data().await {
+            body.extend_from_slice(&chunk);
+            let _ = stream.flow_control().release_capacity(chunk.len());
+        }
+        let seen =
+            Seen { method: head.method, uri: head.uri, headers: head.headers, body: body.clone() };
+        self.seen.lock().expect("no test panics with it").push(seen);
+        body
+    }
+}
