@@ -1,0 +1,285 @@
+//! A query and what was decided go in, the bytes of the answer come out.
+//!
+//! All answers are made here and in one way: header, the question as it was asked, records whose
+//! owner points to the question, and OPT only where the client spoke EDNS (RFC 6891 section 7).
+
+mod ede;
+
+use std::time::Duration;
+
+use blocker::Name;
+use tokio::time::Instant;
+
+use crate::{
+    cache::Entry,
+    config::BlockAnswer,
+    query::{MAX_UDP_ANSWER, Query, Unreadable},
+    wire::{self, CLASS_IN, Header, flag, rtype},
+};
+
+pub use ede::Ede;
+
+/// Response codes that we make ourselves (RFC 1035 section 4.1.1, RFC 6891 section 9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum Rcode {
+    /// All is well.
+    NoError = 0,
+    /// The query is malformed.
+    FormErr = 1,
+    /// We could not get an answer.
+    ServFail = 2,
+    /// There is no such name.
+    NxDomain = 3,
+    /// We do not do that.
+    NotImp = 4,
+    /// You may not ask that.
+    Refused = 5,
+    /// EDNS of a version we do not speak.
+    BadVers = 16,
+}
+
+/// Names in the SOA of negative answers of our own: no mailbox, no server, nothing to look up.
+const SOA_NAMES: &[u8] = b"\x09localhost\0\x06nobody\x07invalid\0";
+
+/// Owner of our records: a pointer to the question.
+const POINTER_TO_QUESTION: [u8; 2] = [0xc0, 0x0c];
+
+/// Makes the answer to a packet that is no query, or nothing where silence is right.
+pub fn unreadable(unreadable: Unreadable, out: &mut Vec<u8>) -> Option<Rcode> {
+    let (header, rcode) = match unreadable {
+        Unreadable::Ignore => return None,
+        Unreadable::Malformed(header) => (header, Rcode::FormErr),
+        Unreadable::NotImplemented(header) => (header, Rcode::NotImp),
+    };
+    let flags = flag::QR | header.flags & (flag::OPCODE | flag::RD) | rcode as u16;
+    write_header(out, Header { id: header.id, flags, counts: [0; 4] });
+    Some(rcode)
+}
+
+/// Makes an answer without records.
+pub fn empty(query: &Query, rcode: Rcode, ede: Option<Ede<'_>>, out: &mut Vec<u8>) {
+    Reply::start(query, rcode, out).finish(ede);
+}
+
+/// Makes an answer that says "no such name" or "no such data" for a time (RFC 2308 section 5).
+pub fn negative(
+    query: &Query,
+    rcode: Rcode,
+    ttl: Duration,
+    ede: Option<Ede<'_>>,
+    out: &mut Vec<u8>,
+) {
+    let mut reply = Reply::start(query, rcode, out);
+    reply.soa(seconds(ttl));
+    reply.finish(ede);
+}
+
+/// Makes the answer for a blocked name.
+pub fn blocked(
+    query: &Query,
+    answer: BlockAnswer,
+    ttl: Duration,
+    ede: Ede<'_>,
+    out: &mut Vec<u8>,
+) -> Rcode {
+    let (ipv4, ipv6) = match answer {
+        BlockAnswer::Refused => {
+            empty(query, Rcode::Refused, Some(ede), out);
+            return Rcode::Refused;
+        }
+        BlockAnswer::NxDomain => {
+            negative(query, Rcode::NxDomain, ttl, Some(ede), out);
+            return Rcode::NxDomain;
+        }
+        BlockAnswer::NoData => (None, None),
+        BlockAnswer::Null => (Some([0; 4].into()), Some([0; 16].into())),
+        BlockAnswer::Addresses { ipv4, ipv6 } => (ipv4, ipv6),
+    };
+    let mut reply = Reply::start(query, Rcode::NoError, out);
+    match (query.qtype, ipv4, ipv6) {
+        (rtype::A, Some(address), _) => reply.record(rtype::A, seconds(ttl), &address.octets()),
+        (rtype::AAAA, _, Some(address)) => {
+            reply.record(rtype::AAAA, seconds(ttl), &address.octets());
+        }
+        _ => reply.soa(seconds(ttl)),
+    }
+    reply.finish(Some(ede));
+    Rcode::NoError
+}
+
+/// One record of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalData {
+    /// The owner, where it is not the name that was asked.
+    pub owner: Option<Name>,
+    /// The type.
+    pub rtype: u16,
+    /// Seconds.
+    pub ttl: u32,
+    /// The data in wire form.
+    pub data: Vec<u8>,
+}
+
+/// Makes an answer from records of ours; none of them is "no such data".
+pub fn local<'r>(
+    query: &Query,
+    records: impl Iterator<Item = &'r LocalData>,
+    negative_ttl: Duration,
+    out: &mut Vec<u8>,
+) {
+    let mut reply = Reply::start(query, Rcode::NoError, out);
+    for record in records {
+        reply.record_of(record);
+    }
+    if reply.counts[1] == 0 {
+        reply.soa(seconds(negative_ttl));
+    }
+    reply.finish(None);
+}
+
+/// Makes an answer from a cached one: its bytes, aged, under this query's id and letter case.
+pub fn cached(query: &Query, entry: &Entry, now: Instant, out: &mut Vec<u8>) {
+    out.clear();
+    out.extend_from_slice(entry.wire());
+    let Some(mut header) = Header::read(out) else { return };
+    header.id = query.id;
+    let shown = if query.understands_authentic_data() { flag::AD } else { 0 };
+    header.flags = reply_flags(query) | header.flags & (flag::RCODE | flag::TC | shown);
+    let age = entry.age(now);
+    for (at, ttl) in entry.ttls() {
+        overwrite(out, at, &ttl.saturating_sub(age).to_be_bytes());
+    }
+    overwrite(out, wire::HEADER, query.name_as_asked());
+    let mut reply = Reply { query, out, counts: header.counts, flags: header.flags, extended: 0 };
+    reply.write_back();
+    reply.finish(None);
+}
+
+/// Cuts an answer down to the question where the client does not take all of it.
+pub fn fit(query: &Query, out: &mut Vec<u8>) {
+    if out.len() > query.answer_limit() {
+        truncated(query, out);
+    }
+}
+
+/// Makes an answer that sends the client to TCP.
+pub fn truncated(query: &Query, out: &mut Vec<u8>) {
+    let mut reply = Reply::start(query, Rcode::NoError, out);
+    reply.flags |= flag::TC;
+    reply.finish(None);
+}
+
+fn reply_flags(query: &Query) -> u16 {
+    flag::QR | flag::RA | query.flags & (flag::OPCODE | flag::RD | flag::CD)
+}
+
+/// An answer while it is written.
+struct Reply<'a> {
+    query: &'a Query,
+    out: &'a mut Vec<u8>,
+    counts: [u16; 4],
+    flags: u16,
+    /// The upper eight bits of the response code, which only OPT can carry.
+    extended: u8,
+}
+
+impl<'a> Reply<'a> {
+    fn start(query: &'a Query, rcode: Rcode, out: &'a mut Vec<u8>) -> Self {
+        let code = rcode as u16;
+        let flags = reply_flags(query) | code & flag::RCODE;
+        let [_, extended] = (code >> 4).to_be_bytes();
+        write_header(out, Header { id: query.id, flags, counts: [0; 4] });
+        out.extend_from_slice(query.name_as_asked());
+        out.extend_from_slice(&query.qtype.to_be_bytes());
+        out.extend_from_slice(&query.qclass.to_be_bytes());
+        Self { query, out, counts: [1, 0, 0, 0], flags, extended }
+    }
+
+    fn record(&mut self, rtype: u16, ttl: u32, data: &[u8]) {
+        self.out.extend_from_slice(&POINTER_TO_QUESTION);
+        self.write_fixed(rtype, ttl, data);
+        self.counts[1] += 1;
+    }
+
+    fn record_of(&mut self, record: &LocalData) {
+        match &record.owner {
+            None => self.out.extend_from_slice(&POINTER_TO_QUESTION),
+            Some(owner) => self.out.extend_from_slice(owner.as_wire()),
+        }
+        self.write_fixed(record.rtype, record.ttl, &record.data);
+        self.counts[1] += 1;
+    }
+
+    /// The record that tells resolvers how long to remember a negative answer.
+    fn soa(&mut self, ttl: u32) {
+        let [refresh, retry, expire] = [3600u32, 1200, 604_800];
+        let mut data = [0; SOA_NAMES.len() + 20];
+        let (names, numbers) = data.split_at_mut(SOA_NAMES.len());
+        names.copy_from_slice(SOA_NAMES);
+        for (place, number) in numbers.chunks_exact_mut(4).zip([1, refresh, retry, expire, ttl]) {
+            place.copy_from_slice(&number.to_be_bytes());
+        }
+        self.out.extend_from_slice(&POINTER_TO_QUESTION);
+        self.write_fixed(rtype::SOA, ttl, &data);
+        self.counts[2] += 1;
+    }
+
+    fn write_fixed(&mut self, rtype: u16, ttl: u32, data: &[u8]) {
+        let length = u16::try_from(data.len()).unwrap_or(u16::MAX);
+        self.out.extend_from_slice(&rtype.to_be_bytes());
+        self.out.extend_from_slice(&CLASS_IN.to_be_bytes());
+        self.out.extend_from_slice(&ttl.to_be_bytes());
+        self.out.extend_from_slice(&length.to_be_bytes());
+        self.out.extend_from_slice(data.get(..usize::from(length)).unwrap_or_default());
+    }
+
+    fn finish(mut self, ede: Option<Ede<'_>>) {
+        if let Some(edns) = self.query.edns {
+            let options = ede.as_ref().map_or(0, Ede::len);
+            self.out.extend_from_slice(&[0]);
+            self.out.extend_from_slice(&rtype::OPT.to_be_bytes());
+            self.out.extend_from_slice(&MAX_UDP_ANSWER.to_be_bytes());
+            let dnssec_ok = if edns.dnssec_ok { 0x80 } else { 0 };
+            self.out.extend_from_slice(&[self.extended, 0, dnssec_ok, 0]);
+            self.out.extend_from_slice(&options.to_be_bytes());
+            if let Some(ede) = ede {
+                ede.write(self.out);
+            }
+            self.counts[3] += 1;
+        }
+        self.write_back();
+    }
+
+    /// Writes the header again, with the counts and flags as they are now.
+    fn write_back(&mut self) {
+        let header = Header { id: self.query.id, flags: self.flags, counts: self.counts };
+        overwrite(self.out, 0, &header_bytes(header));
+    }
+}
+
+fn write_header(out: &mut Vec<u8>, header: Header) {
+    out.clear();
+    out.extend_from_slice(&header_bytes(header));
+}
+
+fn header_bytes(header: Header) -> [u8; wire::HEADER] {
+    let [questions, answers, authorities, additionals] = header.counts;
+    let words = [header.id, header.flags, questions, answers, authorities, additionals];
+    let mut bytes = [0; wire::HEADER];
+    for (place, word) in bytes.chunks_exact_mut(2).zip(words) {
+        place.copy_from_slice(&word.to_be_bytes());
+    }
+    bytes
+}
+
+fn overwrite(out: &mut [u8], at: usize, bytes: &[u8]) {
+    if let Some(place) = out.get_mut(at..at + bytes.len()) {
+        place.copy_from_slice(bytes);
+    }
+}
+
+/// Whole seconds, as records count them.
+pub fn seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,59 @@
+//! A reason goes in, an Extended DNS Error option comes out (RFC 8914).
+
+/// The option's code (RFC 8914 section 2).
+const OPTION: u16 = 15;
+
+/// Longest text we send: a list's name, with room to spare in the smallest answer.
+const MAX_TEXT: usize = 96;
+
+/// Why an answer is not what the client might have expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ede<'t> {
+    /// The operator's lists or rules; the text names the one (15).
+    Blocked(&'t str),
+    /// This client may not ask here (18).
+    Prohibited,
+    /// No upstream was reached, or none answered in time; the text says which (22).
+    NoReachableAuthority(&'t str),
+    /// Upstreams were reached, but the exchange failed; the text says how (23).
+    NetworkError(&'t str),
+    /// We cannot tell yet, such as while lists load (14).
+    NotReady,
+}
+
+impl Ede<'_> {
+    /// The number that stands for it on the wire.
+    pub fn code(&self) -> u16 {
+        match self {
+            Self::NotReady => 14,
+            Self::Blocked(_) => 15,
+            Self::Prohibited => 18,
+            Self::NoReachableAuthority(_) => 22,
+            Self::NetworkError(_) => 23,
+        }
+    }
+
+    /// Octets of the whole option.
+    pub(super) fn len(&self) -> u16 {
+        u16::try_from(6 + self.text().len()).unwrap_or(u16::MAX)
+    }
+
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&OPTION.to_be_bytes());
+        out.extend_from_slice(&(self.len() - 4).to_be_bytes());
+        out.extend_from_slice(&self.code().to_be_bytes());
+        out.extend_from_slice(self.text().as_bytes());
+    }
+
+    /// The text, cut at a character's edge.
+    fn text(&self) -> &str {
+        let text = match self {
+            Self::Blocked(text) | Self::NoReachableAuthority(text) | Self::NetworkError(text) => {
+                text
+            }
+            Self::NotReady => "lists are loading",
+            Self::Prohibited => "",
+        };
+        text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or_default()
+    }
+}

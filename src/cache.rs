@@ -1,0 +1,100 @@
+//! A question goes in, the answer that is still good for it comes out.
+//!
+//! Holds clean upstream answers only, for all clients alike, and never a block: what a client may
+//! see is decided anew on every hit, so a new rule counts with the next query.
+
+mod entry;
+
+use std::{sync::Arc, time::Duration};
+
+use blocker::Name;
+use moka::{Expiry, sync};
+
+pub use entry::{Bounds, Entry, Link, Unusable};
+
+use crate::query::Query;
+
+/// Octets an entry costs beside its own: the key, the table's slot and moka's bookkeeping,
+/// measured as resident memory over 100,000 entries.
+const OVERHEAD: usize = 512;
+
+/// What an answer depends on (RFC 8020 and sections other than the answer are never indexed).
+#[derive(Clone, Debug, Hash, PartialEq, Eq)]
+pub struct Key {
+    /// The name in lower case.
+    pub name: Name,
+    /// The type.
+    pub qtype: u16,
+    /// Whether DNSSEC's records were asked for.
+    pub dnssec_ok: bool,
+    /// Whether data were asked for even where they fail validation.
+    pub checking_disabled: bool,
+}
+
+impl Key {
+    /// What the answer to a query depends on.
+    pub fn of(query: &Query) -> Self {
+        Self {
+            name: query.name,
+            qtype: query.qtype,
+            dnssec_ok: query.is_dnssec_ok(),
+            checking_disabled: query.is_checking_disabled(),
+        }
+    }
+}
+
+/// The answers that are remembered, at most so many bytes of them.
+#[derive(Clone)]
+pub struct Cache {
+    entries: sync::Cache<Key, Arc<Entry>>,
+}
+
+impl Cache {
+    /// An empty cache; when it is full, what is asked for least leaves first.
+    pub fn new(max_bytes: u64) -> Self {
+        let entries = sync::Cache::builder()
+            .max_capacity(max_bytes)
+            .weigher(|_: &Key, entry: &Arc<Entry>| {
+                u32::try_from(OVERHEAD + entry.memory()).unwrap_or(u32::MAX)
+            })
+            .expire_after(UntilExpired)
+            .build();
+        Self { entries }
+    }
+
+    /// The answer for a key, where there is one that is still good.
+    pub fn get(&self, key: &Key) -> Option<Arc<Entry>> {
+        self.entries.get(key)
+    }
+
+    /// Remembers an answer, unless its time to live is zero.
+    pub fn insert(&self, key: Key, entry: Arc<Entry>) {
+        if !entry.lifetime().is_zero() {
+            self.entries.insert(key, entry);
+        }
+    }
+
+    /// Answers held.
+    pub fn entries(&self) -> u64 {
+        self.entries.entry_count()
+    }
+
+    /// Bytes held, as they count against the limit.
+    pub fn bytes(&self) -> u64 {
+        self.entries.weighted_size()
+    }
+}
+
+/// Lets moka forget an entry when its time to live has run out.
+struct UntilExpired;
+
+impl Expiry<Key, Arc<Entry>> for UntilExpired {
+    fn expire_after_create(
+        &self,
+        _: &Key,
+        entry: &Arc<Entry>,
+        _: std::time::Instant,
+    ) -> Option<Duration> {
+        Some(entry.lifetime())
+    }
+}

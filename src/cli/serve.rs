@@ -1,0 +1,198 @@
+//! `dnsward serve`: starts the server, and tells it what signals say.
+
+use std::{fs, os::unix::fs::MetadataExt as _, path::Path, time::Duration};
+
+use tokio::{
+    runtime::Builder,
+    signal::unix::{Signal, SignalKind, signal},
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{ConfigFile, Exit, demo::Demo, error_line, logging::Logging, print, read};
+use crate::{
+    config::{Config, Problem, keys_without_effect},
+    server::{Server, TakenPort},
+};
+
+/// Time between two looks at the configuration file; works over any file system, and follows
+/// the links that Kubernetes swaps.
+const LOOK: Duration = Duration::from_secs(2);
+
+pub(super) fn run(file: &ConfigFile, is_demo: bool) -> Exit {
+    let origin = match Origin::new(file, is_demo) {
+        Ok(origin) => origin,
+        Err(exit) => return exit,
+    };
+    let config = match read(&origin.source).map(|config| origin.complete(config)) {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    let logging = Logging::start(&config.log);
+    let runtime = match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            error_line(format_args!("the server cannot start: {error}"));
+            return Exit::CannotStart;
+        }
+    };
+    runtime.block_on(serve(&origin, config, &logging))
+}
+
+/// Where the configuration comes from, and what the demo adds to it.
+struct Origin {
+    source: crate::config::Source,
+    demo: Option<Demo>,
+}
+
+impl Origin {
+    fn new(file: &ConfigFile, is_demo: bool) -> Result<Self, Exit> {
+        if !is_demo {
+            return Ok(Self { source: file.source(), demo: None });
+        }
+        let demo = Demo::new().map_err(|error| {
+            error_line(format_args!("no temporary directory can be made: {error}"));
+            Exit::CannotStart
+        })?;
+        Ok(Self { source: Demo::source(), demo: Some(demo) })
+    }
+
+    fn complete(&self, config: Config) -> Config {
+        match &self.demo {
+            Some(demo) => demo.complete(config),
+            None => config,
+        }
+    }
+
+    fn read(&self) -> Result<Config, Vec<Problem>> {
+        self.source.read().map(|config| self.complete(config))
+    }
+}
+
+async fn serve(origin: &Origin, config: Config, logging: &Logging) -> Exit {
+    let signals = (Signals::new(), signal(SignalKind::hangup()));
+    let (Ok(mut end), Ok(mut hangup)) = signals else {
+        error_line("the server cannot start: signals cannot be caught");
+        return Exit::CannotStart;
+    };
+    for key in keys_without_effect(&config) {
+        tracing::warn!(key, "this key has no effect yet");
+    }
+    let taken = if origin.demo.is_some() { TakenPort::MoveOn } else { TakenPort::Fail };
+    let server = match Server::start(config, taken).await {
+        Ok(server) => server,
+        Err(error) => {
+            error_line(format_args!("the server cannot start: {}", chain(&error)));
+            return Exit::CannotStart;
+        }
+    };
+    announce(origin, &server);
+    let mut seen = origin.source.path().and_then(fingerprint);
+    let mut looks = interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = end.any() => break,
+            _ = hangup.recv() => {}
+            _ = looks.tick() => {
+                let now = origin.source.path().and_then(fingerprint);
+                if now == seen || now.is_none() {
+                    continue;
+                }
+                tracing::info!("the configuration file has changed");
+            }
+        }
+        seen = origin.source.path().and_then(fingerprint);
+        tokio::select! {
+            () = end.any() => break,
+            () = reload(origin, &server, logging) => {}
+        }
+    }
+    tracing::info!("shutting down");
+    server.shut_down().await;
+    Exit::Ok
+}
+
+async fn reload(origin: &Origin, server: &Server, logging: &Logging) {
+    let config = match origin.read() {
+        Ok(config) => config,
+        Err(problems) => {
+            server.note_refused_reload();
+            for problem in &problems {
+                tracing::error!(%problem, "the new configuration is refused; the old one stays");
+            }
+            return;
+        }
+    };
+    logging.set_level(&config.log);
+    match server.reload(config).await {
+        Ok(()) => tracing::info!("the configuration and the lists have been read again"),
+        Err(error) => {
+            let error = chain(&error);
+            tracing::error!(%error, "the new configuration is refused; the old one stays");
+        }
+    }
+}
+
+fn announce(origin: &Origin, server: &Server) {
+    let addresses = server.addresses();
+    let dns: Vec<String> = addresses.dns.iter().map(ToString::to_string).collect();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        dns = dns.join(", "),
+        admin = addresses.admin.map(tracing::field::display),
+        metrics = addresses.metrics.map(tracing::field::display),
+        "serving"
+    );
+    if origin.demo.is_some() {
+        print(Demo::welcome(server));
+    } else if let Some(first) = server.first_password() {
+        let until = if first.is_kept { "" } else { ", until the next start" };
+        print(format_args!(
+            "no admin.password_hash is set; the admin password is {}{until} (printed this once)",
+            first.password
+        ));
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// What changes when a file, or the link that leads to it, is written anew.
+fn fingerprint(path: &Path) -> Option<(u64, i64, i64, u64)> {
+    let file = fs::metadata(path).ok()?;
+    Some((file.ino(), file.mtime(), file.mtime_nsec(), file.len()))
+}
+
+/// An error with its causes, as one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

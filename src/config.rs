@@ -1,0 +1,134 @@
+//! A TOML file and the environment go in, a checked `Config` or every problem at once comes out.
+//!
+//! Each part of the server has one struct here, in a file named after its section; reading a
+//! section is one line per key. `section.rs` is the only place that knows how a key is found,
+//! overridden and complained about, `setting.rs` the only one that knows what values look like.
+
+mod admin;
+mod blocking;
+mod cache;
+mod dns;
+mod effect;
+mod observability;
+mod policy;
+mod section;
+mod setting;
+mod source;
+mod upstream;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+pub use admin::{Admin, Listen};
+pub use blocking::{BlockAnswer, Blocking, UntilLoaded};
+pub use cache::CacheSettings;
+pub use dns::{Dns, DnsTls, Limits, RateLimit, Threads, UdpMode};
+pub use effect::{keys_that_need_a_restart, keys_without_effect};
+pub use observability::{
+    Egress, EgressMode, Log, LogFormat, Metrics, Privacy, QueryLogSettings, Telemetry,
+};
+pub use policy::{Client, ClientMatch, Group, List, ListSource, LocalRecord, Mode, Rule};
+pub use section::Problem;
+pub use setting::Bytes;
+pub use source::{Environment, Source};
+pub use upstream::{Ecs, Route, RouteServer, UpstreamSettings};
+
+use section::{Context, Section};
+
+/// The documented file that `dnsward config default` prints: every key at its default.
+pub const DEFAULT_FILE: &str = include_str!("config/default.toml");
+
+/// Everything the server can be told, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where lists, the first password and later the query log are kept; none: nothing on disk.
+    pub data_dir: Option<PathBuf>,
+    /// Path of the control socket; empty: chosen by the server; `off`: none.
+    pub control_socket: String,
+    /// Listeners, who may ask, limits.
+    pub dns: Dns,
+    /// Where misses go.
+    pub upstream: UpstreamSettings,
+    /// How long and how much is remembered.
+    pub cache: CacheSettings,
+    /// What a blocked name is answered with.
+    pub blocking: Blocking,
+    /// Block and allow lists.
+    pub lists: Vec<List>,
+    /// The operator's own rules.
+    pub rules: Vec<Rule>,
+    /// Settings of groups.
+    pub groups: Vec<Group>,
+    /// Which client belongs to which groups.
+    pub clients: Vec<Client>,
+    /// Local names.
+    pub records: Vec<LocalRecord>,
+    /// What is remembered of queries.
+    pub query_log: QueryLogSettings,
+    /// The admin listener.
+    pub admin: Admin,
+    /// The metrics listener.
+    pub metrics: Metrics,
+    /// Egress discovery.
+    pub egress: Egress,
+    /// Traces.
+    pub telemetry: Telemetry,
+    /// The server's own log.
+    pub log: Log,
+    /// Dotted paths of the keys that the file or the environment set, in the order they were read.
+    pub set_keys: Vec<String>,
+}
+
+impl Config {
+    /// Reads a configuration: the text of the file, then the environment over it.
+    ///
+    /// # Errors
+    /// Every problem found, in the order of the documented file; never an empty list.
+    pub fn parse(text: &str, environment: &Environment) -> Result<Self, Vec<Problem>> {
+        let table = match text.parse::<toml::Table>() {
+            Ok(table) => table,
+            Err(error) => return Err(vec![Problem::syntax(&error)]),
+        };
+        let mut context = Context::new(environment);
+        let mut root = Section::root(table, &mut context);
+        let mut config = Self::read(&mut root);
+        root.finish();
+        config.set_keys = context.finish()?;
+        Ok(config)
+    }
+
+    fn read(root: &mut Section<'_>) -> Self {
+        let config = Self {
+            data_dir: root.value("data_dir", None),
+            control_socket: root.value("control_socket", String::new()),
+            dns: root.table("dns", Dns::read),
+            upstream: root.table("upstream", UpstreamSettings::read),
+            cache: root.table("cache", CacheSettings::read),
+            blocking: root.table("blocking", Blocking::read),
+            lists: root.blocks("lists", List::read),
+            rules: root.blocks("rules", Rule::read),
+            groups: root.blocks("groups", Group::read),
+            clients: root.blocks("clients", Client::read),
+            records: root.blocks("records", LocalRecord::read),
+            query_log: root.table("query_log", QueryLogSettings::read),
+            admin: root.table("admin", Admin::read),
+            metrics: root.table("metrics", Metrics::read),
+            egress: root.table("egress", Egress::read),
+            telemetry: root.table("telemetry", Telemetry::read),
+            log: root.table("log", Log::read),
+            set_keys: Vec::new(),
+        };
+        policy::check_names(&config, root);
+        config
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let mut context = Context::new(&Environment::default());
+        let mut root = Section::root(toml::Table::new(), &mut context);
+        Self::read(&mut root)
+    }
+}

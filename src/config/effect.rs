@@ -1,0 +1,95 @@
+//! Which keys are read but do nothing yet, and which count only from the next start.
+//!
+//! Kept as two lists so that `check` and a reload can say so instead of leaving people to guess.
+
+use super::Config;
+
+/// Keys whose part of the product is not built yet; a section's name stands for all below it.
+const WITHOUT_EFFECT: &[&str] = &[
+    "control_socket",
+    "dns.proxy_protocol_from",
+    "dns.rate_limit",
+    "dns.limits.in_flight_per_client",
+    "dns.limits.tcp_connections_per_client",
+    "dns.rebind_protection",
+    "dns.rebind_exempt",
+    "dns.cookie_secret_file",
+    "dns.dns64",
+    "dns.tls",
+    "upstream.hedge",
+    "upstream.ecs",
+    "upstream.proxy",
+    "upstream.client_cert_file",
+    "upstream.client_key_file",
+    "upstream.bootstrap",
+    "upstream.routes",
+    "cache.stale",
+    "cache.prefetch",
+    "cache.persist",
+    "lists.mode",
+    "lists.sha256",
+    "groups.schedule",
+    "groups.time_zone",
+    "query_log.retention",
+    "admin.trusted_proxies",
+    "admin.trusted_hops",
+    "admin.tls_cert_file",
+    "admin.tls_key_file",
+    "admin.jwt",
+    "egress",
+    "telemetry",
+];
+
+/// The keys that this configuration sets and that do nothing yet.
+pub fn keys_without_effect(config: &Config) -> Vec<&str> {
+    let does_nothing = |key: &&String| {
+        let plain = without_numbers(key);
+        WITHOUT_EFFECT.iter().any(|path| {
+            plain.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    };
+    // A nested key says all its table would say again.
+    let keys: Vec<&str> = config.set_keys.iter().filter(does_nothing).map(String::as_str).collect();
+    let has_child = |key: &&str| {
+        keys.iter()
+            .any(|other| other.strip_prefix(*key).is_some_and(|rest| rest.starts_with(['.', '['])))
+    };
+    keys.iter().copied().filter(|key| !has_child(key)).collect()
+}
+
+/// `lists[3].mode` as `lists.mode`.
+fn without_numbers(key: &str) -> String {
+    let mut plain = String::with_capacity(key.len());
+    let mut inside = false;
+    for character in key.chars() {
+        match character {
+            '[' => inside = true,
+            ']' => inside = false,
+            _ if inside => {}
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+/// The keys that differ between two configurations and that a running server cannot take over.
+pub fn keys_that_need_a_restart(running: &Config, new: &Config) -> Vec<&'static str> {
+    let changes = [
+        ("data_dir", running.data_dir != new.data_dir),
+        ("dns.listen", running.dns.listen != new.dns.listen),
+        ("dns.threads", running.dns.threads != new.dns.threads),
+        ("dns.udp", is_udp_bound(running) != is_udp_bound(new)),
+        ("dns.limits.in_flight", running.dns.limits.in_flight != new.dns.limits.in_flight),
+        ("cache.max_bytes", running.cache.max_bytes != new.cache.max_bytes),
+        ("admin.listen", running.admin.listen != new.admin.listen),
+        ("admin.base_path", running.admin.base_path != new.admin.base_path),
+        ("metrics.listen", running.metrics.listen != new.metrics.listen),
+        ("log.format", running.log.format != new.log.format),
+    ];
+    changes.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+}
+
+/// A UDP socket is bound or not at the start; what it answers can change at any time.
+fn is_udp_bound(config: &Config) -> bool {
+    config.dns.udp != super::UdpMode::Off
+}

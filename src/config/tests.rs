@@ -1,0 +1,182 @@
+//! What a configuration means, and what is said of a bad one.
+
+use std::{net::SocketAddr, time::Duration};
+
+use super::*;
+
+fn parse(text: &str) -> Result<Config, Vec<String>> {
+    Config::parse(text, &Environment::default())
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect())
+}
+
+fn with_environment<const N: usize>(variables: [(&str, &str); N]) -> Result<Config, Vec<Problem>> {
+    Config::parse("[cache]\nmax_bytes = '1MiB'", &Environment::from(variables))
+}
+
+#[test]
+fn the_documented_file_says_what_the_defaults_are() {
+    let config = parse(DEFAULT_FILE).unwrap();
+
+    assert_eq!(Config { set_keys: Vec::new(), ..config }, Config::default());
+}
+
+#[test]
+fn the_documented_file_names_every_key() {
+    let examples: String = DEFAULT_FILE
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(rest) if rest.contains(" = ") || rest.starts_with("[[") => rest,
+            _ => line,
+        })
+        .filter(|line| !line.starts_with("url = "))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let text = examples.replace("refresh = ", "inline = []\nrefresh = ");
+
+    let documented = parse(&text).unwrap().set_keys;
+
+    for key in ["data_dir", "dns.limits.in_flight", "lists[0].sha256", "rules[0].types"] {
+        assert!(documented.contains(&key.to_owned()), "{key} is not in the documented file");
+    }
+}
+
+#[test]
+fn five_mistakes_give_five_lines_that_name_key_found_and_allowed() {
+    let problems = parse(
+        "colour = 'red'\n\
+         [dns]\nudp = 'maybe'\nlisten = ['nowhere']\n\
+         [cache]\nmax_bytes = '12 apples'\n\
+         [[lists]]\nname = 'ads'\n",
+    )
+    .unwrap_err();
+
+    assert_eq!(
+        problems,
+        [
+            "dns.listen: is out of range (found [\"nowhere\"], allowed a list of at least one \
+             address and port, such as [\"0.0.0.0:1053\"])",
+            "dns.udp: is not a value this key can have (found \"maybe\", allowed serve, truncate, \
+             off)",
+            "cache.max_bytes: is out of range (found \"12 apples\", allowed 64KiB to 64GiB)",
+            "lists[0].url: is missing (found nothing, allowed exactly one of url, path, inline)",
+            "colour: is not a key (found `colour`, allowed data_dir, control_socket, dns, \
+             upstream, cache, blocking, lists, rules, groups, clients, records, query_log, admin, \
+             metrics, egress, telemetry, log)",
+        ]
+    );
+}
+
+#[test]
+fn what_is_wrong_with_a_single_key_is_said() {
+    for (text, says) in [
+        ("[dns", "file: is not TOML"),
+        ("[upstream]\nservers = ['http://x']", "upstream.servers[0]:"),
+        ("[upstream]\nservers = []", "upstream.servers: is empty"),
+        ("[upstream]\ntimeout = '1ms'", "upstream.timeout: is out of range"),
+        ("[blocking]\nanswer = 'boom'", "allowed null, nxdomain, nodata, refused"),
+        ("[[rules]]\naction = 'deny'\nmatch = 'a b c'", "rules[0].match: is not a rule"),
+        ("[[rules]]\naction = 'deny'", "rules[0].match: is missing"),
+        ("[[records]]\nname = 'x.lan'", "records[0].a: is missing"),
+        ("[[records]]\nname='x.lan'\ncname='y.lan'\na=['192.0.2.1']", "records[0].cname: stands"),
+        ("[[clients]]\nmatch = 'someone'", "clients[0].match:"),
+        ("[admin]\npassword_hash = 'secret'", "admin.password_hash: is not a password hash"),
+        ("[admin]\nbase_path = 'dns'", "allowed a path of letters"),
+        ("[cache]\nmin_ttl = '2d'", "cache.min_ttl: is above cache.max_ttl"),
+        (
+            "[[lists]]\nname='a'\ninline=[]\n[[lists]]\nname='a'\ninline=[]",
+            "lists[1].name: is taken",
+        ),
+    ] {
+        let problems = parse(text).unwrap_err();
+        let [problem] = problems.as_slice() else { panic!("{text}: {problems:?}") };
+        assert!(problem.contains(says), "{text}: {problem}");
+        assert!(!problem.contains("secret"), "a secret is shown: {problem}");
+    }
+}
+
+#[test]
+fn the_environment_overrides_every_kind_of_key() {
+    let config = with_environment([
+        ("DNSWARD__CACHE__MAX_BYTES", "32MiB"),
+        ("DNSWARD__CACHE__PREFETCH", "false"),
+        ("DNSWARD__DNS__LISTEN", "['127.0.0.1:5300']"),
+        ("DNSWARD__DNS__LIMITS__IN_FLIGHT", "7"),
+        ("DNSWARD__DNS__THREADS", "2"),
+        ("DNSWARD__LISTS", "[{ name = 'x', inline = ['||ads.example^'] }]"),
+        ("DNSWARD__BLOCKING__ANSWER", "{ ipv4 = '192.0.2.1' }"),
+        ("DNSWARD__DATA_DIR", "/tmp/data"),
+    ])
+    .unwrap();
+
+    assert_eq!(config.cache.max_bytes, Bytes(32 << 20));
+    assert!(!config.cache.prefetch);
+    assert_eq!(config.dns.listen, [SocketAddr::from(([127, 0, 0, 1], 5300))]);
+    assert_eq!((config.dns.limits.in_flight, config.dns.threads), (7, Threads::Exactly(2)));
+    assert_eq!(config.lists[0].name, "x");
+    let ipv4 = Some([192, 0, 2, 1].into());
+    assert_eq!(config.blocking.answer, BlockAnswer::Addresses { ipv4, ipv6: None });
+    assert_eq!(config.data_dir, Some("/tmp/data".into()));
+}
+
+#[test]
+fn a_variable_that_names_no_key_is_a_problem() {
+    let problems = with_environment([("DNSWARD__CACHE__SIZE", "1")]).unwrap_err();
+
+    assert_eq!(problems[0].key(), "DNSWARD__CACHE__SIZE");
+}
+
+#[test]
+fn a_word_in_the_environment_is_a_block_answer_too() {
+    let config = with_environment([("DNSWARD__BLOCKING__ANSWER", "nxdomain")]).unwrap();
+
+    assert_eq!(config.blocking.answer, BlockAnswer::NxDomain);
+}
+
+#[test]
+fn durations_and_sizes_have_units() {
+    let config =
+        parse("[cache]\nmax_ttl = '2h'\nstale = '0s'\n[upstream]\ntimeout = '900ms'").unwrap();
+
+    assert_eq!(config.cache.max_ttl, Duration::from_secs(7200));
+    assert_eq!(config.cache.stale, Duration::ZERO);
+    assert_eq!(config.upstream.timeout, Duration::from_millis(900));
+}
+
+#[test]
+fn a_secret_comes_from_a_file_and_a_missing_file_is_none() {
+    let hash = admin_ui::hash_password("correct horse").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("hash");
+    std::fs::write(&file, format!("{hash}\n")).unwrap();
+    let text =
+        |path: &std::path::Path| format!("[admin]\npassword_hash_file = '{}'", path.display());
+
+    assert_eq!(parse(&text(&file)).unwrap().admin.password_hash, hash);
+    assert_eq!(parse(&text(&directory.path().join("none"))).unwrap().admin.password_hash, "");
+}
+
+#[test]
+fn keys_that_do_nothing_yet_are_told_only_where_they_are_set() {
+    let config = parse(
+        "[dns]\nrebind_protection = false\n[dns.rate_limit]\nqueries_per_second = 5\n\
+         [[lists]]\nname = 'a'\ninline = []\nmode = 'shadow'",
+    )
+    .unwrap();
+
+    assert_eq!(
+        keys_without_effect(&config),
+        ["dns.rate_limit.queries_per_second", "dns.rebind_protection", "lists[0].mode"]
+    );
+    assert!(keys_without_effect(&parse("").unwrap()).is_empty());
+}
+
+#[test]
+fn groups_exist_by_being_named() {
+    let config = parse(
+        "[[lists]]\nname = 'a'\ninline = []\ngroups = ['kids']\n\
+         [[clients]]\nmatch = '10.0.0.1'\ngroups = ['guests', 'kids']",
+    )
+    .unwrap();
+
+    assert_eq!(config.group_names(), ["default", "kids", "guests"]);
+}

@@ -1,0 +1,49 @@
+//! dnsward: a DNS server that blocks what lists say, caches, and asks the rest over HTTPS.
+//!
+//! A query meets these modules in this order:
+//!
+//! ```text
+//! listener -> query -> policy -> cache -> upstream -> answer -> query log
+//! ```
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `listener` | packets in, packets out, over UDP and TCP |
+//! | `query` | reads a packet once, into a typed query |
+//! | `pipeline` | the way of a query, in one page |
+//! | `policy` | decides: local name, special name, block, or resolve |
+//! | `cache` | answers that are still good |
+//! | `upstream` | one flight for each key, over `doh-client` |
+//! | `answer` | writes every answer |
+//! | `querylog` | notes every answer, for people to look at |
+//!
+//! and these stand around it:
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `wire` | finds the parts of a DNS message |
+//! | `snapshot` | policy and settings in force, swapped as a whole |
+//! | `server` | binds, starts, reloads, drains |
+//! | `config` | a file and the environment, checked |
+//! | `lists` | fetches, keeps and compiles lists |
+//! | `metrics` | what is counted, and the listener for monitoring |
+//! | `admin` | the running server as the admin page sees it |
+//! | `cli` | the commands |
+
+pub mod listener;
+pub mod query;
+pub mod pipeline;
+pub mod policy;
+pub mod cache;
+pub mod upstream;
+pub mod answer;
+pub mod querylog;
+
+pub mod wire;
+pub mod snapshot;
+pub mod server;
+pub mod config;
+pub mod lists;
+pub mod metrics;
+pub mod admin;
+pub mod cli;

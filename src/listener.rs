@@ -1,0 +1,58 @@
+//! Where queries come in: sockets of both transports, each served by a thread of the data plane.
+//!
+//! A listener reads packets, gives them to the pipeline and sends what comes out. It knows
+//! nothing of what is answered, only of sizes, order and time.
+
+pub mod tcp;
+pub mod udp;
+
+use std::{net::IpAddr, sync::Arc};
+
+use crate::{
+    answer,
+    pipeline::{Pending, Pipeline, Progress},
+    query::{Client, Query, Transport},
+};
+
+/// What became of a packet without waiting.
+enum Taken {
+    /// Nothing is to be sent.
+    Silence,
+    /// The answer is written.
+    Answer,
+    /// It will be.
+    Wait(Box<Pending>),
+}
+
+/// Reads one packet and answers it as far as that needs no waiting.
+fn take(
+    pipeline: &Arc<Pipeline>,
+    packet: &[u8],
+    address: IpAddr,
+    transport: Transport,
+    out: &mut Vec<u8>,
+) -> Taken {
+    let client = Client { address: address.to_canonical(), transport };
+    let query = match Query::read(packet, client) {
+        Ok(query) => query,
+        Err(unreadable) => {
+            pipeline.metrics.count_malformed();
+            let has_answer = answer::unreadable(unreadable, out).is_some();
+            return if has_answer { Taken::Answer } else { Taken::Silence };
+        }
+    };
+    match pipeline.begin(&query, out) {
+        Progress::Wait(pending) => Taken::Wait(pending),
+        Progress::Done => {
+            answer::fit(&query, out);
+            Taken::Answer
+        }
+    }
+}
+
+/// Waits for the answer that a packet did not get at once.
+async fn finish(pending: Pending, out: &mut Vec<u8>) {
+    let query = pending.query().clone();
+    pending.finish(out).await;
+    answer::fit(&query, out);
+}

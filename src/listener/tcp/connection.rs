@@ -1,0 +1,201 @@
+//! One connection: frames come in, answers go out as they become ready, until one side is done.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use futures_util::{StreamExt as _, future::LocalBoxFuture, stream::FuturesUnordered};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    task::yield_now,
+    time::{Instant, sleep_until, timeout},
+};
+
+use super::super::{Taken, finish, take};
+use crate::{pipeline::Pipeline, query::Transport, server::Drain};
+
+/// Octets of length before each message (RFC 1035 section 4.2.2).
+const PREFIX: usize = 2;
+
+/// Bytes read at a time: a hundred usual queries.
+const READ: usize = 4096;
+
+/// Longest silence of a client that is owed nothing (RFC 7766 section 6.2.3 asks for seconds;
+/// unbound's default is the same).
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Longest that a client may take to accept what it asked for.
+const WRITE: Duration = Duration::from_secs(10);
+
+/// Longest that a closed connection waits for the client to close it too.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// Answers that are collected before they are written: two of the largest messages.
+const MAX_UNWRITTEN: usize = 128 * 1024;
+
+/// A connection while it is served.
+pub(super) struct Connection {
+    stream: TcpStream,
+    peer: SocketAddr,
+    pipeline: Arc<Pipeline>,
+    /// What was read and not yet understood.
+    unread: Vec<u8>,
+    /// Framed answers on their way out.
+    unwritten: Vec<u8>,
+    /// Answers that wait for an upstream.
+    waiting: FuturesUnordered<LocalBoxFuture<'static, Vec<u8>>>,
+}
+
+/// What happened first.
+enum Event {
+    Read(usize),
+    Answer(Vec<u8>),
+    Idle,
+    Drain,
+}
+
+impl Connection {
+    pub(super) fn new(stream: TcpStream, peer: SocketAddr, pipeline: Arc<Pipeline>) -> Self {
+        Self {
+            stream,
+            peer,
+            pipeline,
+            unread: Vec::new(),
+            unwritten: Vec::new(),
+            waiting: FuturesUnordered::new(),
+        }
+    }
+
+    /// Serves the connection to its end. A client that goes away is no event worth a line.
+    pub(super) async fn serve(mut self, mut drain: Drain) {
+        if let Err(error) = self.serve_until_done(&mut drain).await {
+            tracing::debug!(peer = %self.peer, %error, "a connection ended early");
+        }
+    }
+
+    async fn serve_until_done(&mut self, drain: &mut Drain) -> io::Result<()> {
+        let mut may_read = true;
+        let mut last_active = Instant::now();
+        loop {
+            match self.next_event(may_read, last_active + IDLE, drain).await? {
+                Event::Read(0) => may_read = false,
+                Event::Read(_) => self.take_frames().await?,
+                Event::Answer(answer) => self.queue(&answer),
+                Event::Idle => return Ok(()),
+                Event::Drain => {
+                    self.read_what_is_there().await?;
+                    may_read = false;
+                }
+            }
+            last_active = Instant::now();
+            self.write().await?;
+            if !may_read && self.waiting.is_empty() {
+                return self.close().await;
+            }
+        }
+    }
+
+    async fn next_event(
+        &mut self,
+        may_read: bool,
+        idle_at: Instant,
+        drain: &mut Drain,
+    ) -> io::Result<Event> {
+        let limit = self.pipeline.published.load().config.dns.limits.in_flight_per_connection;
+        let has_room = self.waiting.len() < limit;
+        let owes_nothing = self.waiting.is_empty();
+        self.unread.reserve(READ);
+        tokio::select! {
+            read = self.stream.read_buf(&mut self.unread), if may_read && has_room => {
+                Ok(Event::Read(read?))
+            }
+            Some(answer) = self.waiting.next() => Ok(Event::Answer(answer)),
+            () = sleep_until(idle_at), if owes_nothing => Ok(Event::Idle),
+            () = drain.started(), if may_read => Ok(Event::Drain),
+        }
+    }
+
+    /// Takes every whole frame that was read.
+    async fn take_frames(&mut self) -> io::Result<()> {
+        let mut out = Vec::with_capacity(512);
+        let mut at = 0;
+        let unread = std::mem::take(&mut self.unread);
+        while let Some(frame) = frame_at(&unread, at) {
+            at += PREFIX + frame.len();
+            match take(&self.pipeline, frame, self.peer.ip(), Transport::Tcp, &mut out) {
+                Taken::Silence => {}
+                Taken::Answer => self.queue(&out),
+                Taken::Wait(pending) => self.waiting.push(Box::pin(async move {
+                    let mut out = Vec::with_capacity(512);
+                    finish(*pending, &mut out).await;
+                    out
+                })),
+            }
+            if self.unwritten.len() >= MAX_UNWRITTEN {
+                self.write().await?;
+            }
+        }
+        self.unread = unread;
+        self.unread.drain(..at);
+        Ok(())
+    }
+
+    /// Reads what has arrived before the drain, without waiting for more.
+    async fn read_what_is_there(&mut self) -> io::Result<()> {
+        // The kernel is asked once more what has arrived, before anything is believed.
+        yield_now().await;
+        loop {
+            self.unread.reserve(READ);
+            match self.stream.try_read_buf(&mut self.unread) {
+                Ok(0) => return Ok(()),
+                Ok(_) => self.take_frames().await?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Says that no more comes, then waits a moment for the client to agree: closing with unread
+    /// bytes would make the kernel take back answers that the client has not read yet.
+    async fn close(&mut self) -> io::Result<()> {
+        self.stream.shutdown().await?;
+        let ended = async {
+            loop {
+                self.unread.clear();
+                if self.stream.read_buf(&mut self.unread).await.unwrap_or(0) == 0 {
+                    break;
+                }
+            }
+        };
+        // A client that does not agree in time loses nothing but its connection.
+        let _ = timeout(LINGER, ended).await;
+        Ok(())
+    }
+
+    fn queue(&mut self, answer: &[u8]) {
+        // An answer is cut to what a frame holds before it gets here.
+        let length = u16::try_from(answer.len()).unwrap_or(u16::MAX);
+        self.unwritten.extend_from_slice(&length.to_be_bytes());
+        self.unwritten.extend_from_slice(answer);
+    }
+
+    /// Writes what is ready; meanwhile nothing is read, which slows down who does not listen.
+    async fn write(&mut self) -> io::Result<()> {
+        if self.unwritten.is_empty() {
+            return Ok(());
+        }
+        match timeout(WRITE, self.stream.write_all(&self.unwritten)).await {
+            Ok(written) => written?,
+            Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+        }
+        self.unwritten.clear();
+        self.unwritten.shrink_to(READ);
+        Ok(())
+    }
+}
+
+/// The whole frame that begins at an offset, where it has arrived.
+fn frame_at(unread: &[u8], at: usize) -> Option<&[u8]> {
+    let length = usize::from(crate::wire::u16_at(unread, at)?);
+    let start = at + PREFIX;
+    unread.get(start..start + length)
+}

@@ -1,0 +1,85 @@
+//! Datagrams come in, datagrams go out.
+//!
+//! What needs no waiting is answered in place; a miss becomes a task of the same thread.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use tokio::{
+    net::UdpSocket,
+    task::{JoinSet, yield_now},
+};
+
+use super::{Taken, finish, take};
+use crate::{pipeline::Pipeline, query::Transport, server::Drain};
+
+/// Largest query read: nobody sends more than an EDNS option or two after the question.
+const MAX_QUERY: usize = 4096;
+
+/// Packets answered in one go before other tasks of the thread get their turn.
+const TURN: usize = 128;
+
+/// Serves a socket until the drain, then until it is empty and every answer is sent.
+pub async fn serve(socket: UdpSocket, pipeline: Arc<Pipeline>, mut drain: Drain) {
+    let socket = Arc::new(socket);
+    let mut tasks = JoinSet::new();
+    let mut packet = [0; MAX_QUERY];
+    let mut out = Vec::with_capacity(512);
+    let mut is_draining = false;
+    while !is_draining {
+        tokio::select! {
+            () = drain.started() => {
+                is_draining = true;
+                // The kernel is asked once more what has arrived.
+                yield_now().await;
+            }
+            readable = socket.readable() => if let Err(error) = readable {
+                tracing::error!(%error, "a UDP socket cannot be read any more");
+                return;
+            },
+        }
+        while read_turn(&socket, &pipeline, &mut packet, &mut out, &mut tasks) {
+            yield_now().await;
+        }
+        while tasks.try_join_next().is_some() {}
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+/// Answers what the socket holds; whether there may be more.
+fn read_turn(
+    socket: &Arc<UdpSocket>,
+    pipeline: &Arc<Pipeline>,
+    packet: &mut [u8],
+    out: &mut Vec<u8>,
+    tasks: &mut JoinSet<()>,
+) -> bool {
+    for _ in 0..TURN {
+        let (length, peer) = match socket.try_recv_from(packet) {
+            Ok(received) => received,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            // An answer of ours came back as unreachable; the socket itself is well.
+            Err(_) => continue,
+        };
+        let received = packet.get(..length).unwrap_or_default();
+        match take(pipeline, received, peer.ip(), Transport::Udp, out) {
+            Taken::Silence => {}
+            Taken::Answer => send(socket, pipeline, out, peer),
+            Taken::Wait(pending) => {
+                let (socket, pipeline) = (socket.clone(), pipeline.clone());
+                tasks.spawn_local(async move {
+                    let mut out = Vec::with_capacity(512);
+                    finish(*pending, &mut out).await;
+                    send(&socket, &pipeline, &out, peer);
+                });
+            }
+        }
+    }
+    true
+}
+
+/// Sends an answer, or drops it where the kernel has no room, as the network might.
+fn send(socket: &UdpSocket, pipeline: &Pipeline, out: &[u8], peer: SocketAddr) {
+    if socket.try_send_to(out, peer).is_err() {
+        pipeline.metrics.count_unsent();
+    }
+}

@@ -1,0 +1,269 @@
+//! Lists of the configuration go in, one matcher and the state of each list come out.
+//!
+//! A list's text comes from a file, from the configuration or from a URL. What was downloaded is
+//! kept (on disk, or in memory where there is no disk), and the last good copy stays in force when
+//! a download fails. Compiling runs on a thread of its own.
+
+mod copies;
+mod fetch;
+mod resolve;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use blocker::{Matcher, Source};
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use tokio::time::Instant;
+
+use crate::{
+    config::{Config, List, ListSource},
+    policy::{Groups, Lists},
+    querylog::unix_milliseconds,
+    upstream::Upstream,
+};
+
+use copies::Copies;
+use fetch::{FetchError, Fetcher};
+
+/// Downloads at a time: quick for a handful of lists, polite to one host that has them all.
+const DOWNLOADS: usize = 4;
+
+/// How soon a list is tried again that could not be downloaded.
+const RETRY: Duration = Duration::from_secs(300);
+
+/// Which lists are downloaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// All of them, now.
+    All,
+    /// Those whose time has come.
+    Due,
+}
+
+/// Everything that is known of the lists' texts and how they did.
+pub struct ListStore {
+    copies: Copies,
+    fetcher: Fetcher,
+    status: Mutex<Vec<ListStatus>>,
+}
+
+/// How one list does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListStatus {
+    /// Its name.
+    pub name: String,
+    /// `block` or `allow`.
+    pub action: &'static str,
+    /// Rules in force from it.
+    pub rules: u64,
+    /// Lines that were no rules.
+    pub rejected: u64,
+    /// How its last load went.
+    pub state: ListState,
+    /// What went wrong with the last load.
+    pub error: Option<String>,
+    /// When the text in force was loaded, in milliseconds since 1970.
+    pub updated: Option<u64>,
+}
+
+/// How a list's last load went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListState {
+    /// Its text is current.
+    Ok,
+    /// The last load failed; the copy before it is in force.
+    Stale,
+    /// There is no text.
+    Failed,
+}
+
+/// A list's text and how it was come by.
+struct Text {
+    bytes: Arc<[u8]>,
+    loaded: SystemTime,
+    error: Option<String>,
+}
+
+impl ListStore {
+    /// A store whose downloads go through this upstream and are kept in `data_dir`.
+    pub fn new(config: &Config, upstream: Upstream) -> Self {
+        Self {
+            copies: Copies::new(config.data_dir.as_deref()),
+            fetcher: Fetcher::new(upstream),
+            status: Mutex::default(),
+        }
+    }
+
+    /// Compiles what is at hand: files, inline lists and kept copies.
+    pub async fn load(self: &Arc<Self>, config: &Arc<Config>) -> Lists {
+        let (store, of) = (self.clone(), config.clone());
+        match tokio::task::spawn_blocking(move || store.compile(&of)).await {
+            Ok(lists) => lists,
+            Err(error) => {
+                tracing::error!(%error, "compiling lists ended by a defect of ours; no list counts");
+                Lists { are_loaded: true, ..Lists::default() }
+            }
+        }
+    }
+
+    /// Downloads lists anew; whether any text changed or any failure is new.
+    pub async fn download(&self, config: &Config, which: Which) -> bool {
+        let now = Instant::now();
+        let is_due = |list, url| self.due_at(list, url).is_none_or(|due| due <= now);
+        let mut downloads = FuturesUnordered::new();
+        let mut has_changed = false;
+        for (list, url) in remote(config) {
+            if which == Which::Due && !is_due(list, url) {
+                continue;
+            }
+            if downloads.len() == DOWNLOADS {
+                has_changed |= downloads.next().await.unwrap_or(false);
+            }
+            downloads.push(self.download_one(config, list, url));
+        }
+        while let Some(is_change) = downloads.next().await {
+            has_changed |= is_change;
+        }
+        has_changed
+    }
+
+    /// When the next list is due, where any is downloaded at all.
+    pub fn next_download(&self, config: &Config) -> Option<Instant> {
+        let due = |(list, url)| self.due_at(list, url).unwrap_or_else(Instant::now);
+        remote(config).map(due).min()
+    }
+
+    fn due_at(&self, list: &List, url: &str) -> Option<Instant> {
+        let (last, has_failed) = self.copies.last_attempt(url)?;
+        Some(last + if has_failed { list.refresh.min(RETRY) } else { list.refresh })
+    }
+
+    /// How each list does, in the order of the configuration.
+    pub fn status(&self) -> Vec<ListStatus> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn download_one(&self, config: &Config, list: &List, url: &str) -> bool {
+        match self.fetcher.fetch(&config.upstream, list, url).await {
+            Ok(text) => {
+                tracing::info!(list = %list.name, bytes = text.len(), "downloaded a list");
+                self.copies.keep(url, text)
+            }
+            Err(error) => {
+                let error = FetchError::chain(&error);
+                tracing::warn!(list = %list.name, %error, "a list could not be downloaded");
+                self.copies.note_failure(url, error)
+            }
+        }
+    }
+
+    fn compile(&self, config: &Config) -> Lists {
+        let started = std::time::Instant::now();
+        let groups = Groups::new(config);
+        let mut builder = Matcher::builder();
+        let mut status = Vec::with_capacity(config.lists.len());
+        let mut are_loaded = true;
+        for list in config.lists.iter().filter(|list| list.enabled) {
+            let (text, error) = match self.text(list) {
+                Some(Ok(text)) => (text, None),
+                Some(Err(error)) => (Text::none(), Some(error)),
+                None => {
+                    are_loaded = false;
+                    (Text::none(), Some("not downloaded yet".to_owned()))
+                }
+            };
+            let source =
+                Source { name: &list.name, action: list.action, groups: groups.set(&list.groups) };
+            let report = builder.add_list(&source, &text.bytes);
+            let error = error.or_else(|| text.error.clone()).or_else(|| problem_of(&report));
+            if let Some(error) = &error {
+                tracing::warn!(list = %list.name, %error, "a list is not as it should be");
+            }
+            for sample in &report.samples {
+                tracing::debug!(list = %list.name, %sample, "a line of a list is no rule");
+            }
+            status.push(list_status(list, &report, &text, error));
+        }
+        let names = config.lists.iter().map(|list| Arc::from(list.name.as_str())).collect();
+        let matcher = builder.build().unwrap_or_else(|error| {
+            tracing::error!(%error, "no list counts; make the lists' patterns fewer");
+            Matcher::default()
+        });
+        tracing::info!(
+            rules = matcher.rules(),
+            bytes = matcher.memory(),
+            milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "lists are compiled"
+        );
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
+        self.copies.forget_all_but(config);
+        Lists { matcher: Arc::new(matcher), names, are_loaded }
+    }
+
+    /// A list's text, an error where it cannot be had, nothing where nobody has tried yet.
+    fn text(&self, list: &List) -> Option<Result<Text, String>> {
+        match &list.source {
+            ListSource::Inline(lines) => Some(Ok(Text::now(lines.join("\n").into_bytes()))),
+            ListSource::Path(path) => Some(match fetch::read_file(path, list.max_bytes) {
+                Ok(bytes) => Ok(Text::now(bytes)),
+                Err(error) => Err(FetchError::chain(&error)),
+            }),
+            ListSource::Url(url) => self.copies.find(url),
+        }
+    }
+}
+
+/// The lists that are downloaded, with their URLs.
+fn remote(config: &Config) -> impl Iterator<Item = (&List, &str)> {
+    config.lists.iter().filter(|list| list.enabled).filter_map(|list| match &list.source {
+        ListSource::Url(url) => Some((list, url.as_str())),
+        ListSource::Path(_) | ListSource::Inline(_) => None,
+    })
+}
+
+impl Text {
+    fn now(bytes: Vec<u8>) -> Self {
+        Self { bytes: bytes.into(), loaded: SystemTime::now(), error: None }
+    }
+
+    fn none() -> Self {
+        Self { bytes: Arc::default(), loaded: SystemTime::UNIX_EPOCH, error: None }
+    }
+}
+
+/// What is wrong with a text that was read well.
+fn problem_of(report: &blocker::ListReport) -> Option<String> {
+    if report.looks_like_html {
+        return Some("it is an HTML page, not a list; its address may have moved".to_owned());
+    }
+    let is_junk = report.rules == 0 && report.rejected > 0;
+    is_junk.then(|| format!("none of its {} lines is a rule", report.rejected))
+}
+
+fn list_status(
+    list: &List,
+    report: &blocker::ListReport,
+    text: &Text,
+    error: Option<String>,
+) -> ListStatus {
+    let has_text = text.loaded != SystemTime::UNIX_EPOCH;
+    let state = match (&error, report.rules > 0) {
+        (None, _) => ListState::Ok,
+        (Some(_), true) => ListState::Stale,
+        (Some(_), false) => ListState::Failed,
+    };
+    ListStatus {
+        name: list.name.clone(),
+        action: match list.action {
+            blocker::Action::Allow => "allow",
+            blocker::Action::Block => "block",
+        },
+        rules: report.rules as u64,
+        rejected: report.rejected as u64,
+        state,
+        error,
+        updated: has_text.then(|| unix_milliseconds(text.loaded)),
+    }
+}

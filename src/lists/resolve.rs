@@ -1,0 +1,100 @@
+//! The name of a list's host goes in, its addresses come out, by way of our own upstream.
+//!
+//! A resolver that asked the system would ask itself and wait for ever; and here is where names
+//! that lead into a private network are stopped.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
+
+use blocker::Name;
+use hickory_proto::{op::Message, rr::RData};
+use reqwest::dns::{Addrs, Resolve, Resolving};
+
+use crate::{cache::Key, upstream::Upstream, wire::rtype};
+
+/// Resolves the hosts of lists.
+pub(super) struct Resolver {
+    upstream: Upstream,
+    allows_private: bool,
+}
+
+impl Resolver {
+    pub(super) fn new(upstream: Upstream, allows_private: bool) -> Self {
+        Self { upstream, allows_private }
+    }
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: reqwest::dns::Name) -> Resolving {
+        let (upstream, allows_private) = (self.upstream.clone(), self.allows_private);
+        Box::pin(async move {
+            let host = name.as_str();
+            if host == "localhost" && allows_private {
+                let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+                return Ok(Box::new(std::iter::once(loopback)) as Addrs);
+            }
+            let name = Name::parse(host)?;
+            let (v4, v6) = tokio::join!(
+                look_up(&upstream, name, rtype::A),
+                look_up(&upstream, name, rtype::AAAA)
+            );
+            let found = v4.iter().chain(&v6).flatten().copied();
+            let (private, public): (Vec<_>, Vec<_>) =
+                found.partition(|address| is_private(*address));
+            let usable = if allows_private { [public, private.clone()].concat() } else { public };
+            match (usable.is_empty(), private.first(), v4.and(v6)) {
+                (false, ..) => {
+                    Ok(Box::new(usable.into_iter().map(|address| SocketAddr::new(address, 0)))
+                        as Addrs)
+                }
+                (true, Some(address), _) => Err(io::Error::other(format!(
+                    "`{host}` is {address}, a private address; allow_private = true permits that"
+                ))
+                .into()),
+                (true, None, Err(error)) => Err(io::Error::other(error).into()),
+                (true, None, Ok(_)) => {
+                    Err(io::Error::other(format!("`{host}` has no address")).into())
+                }
+            }
+        })
+    }
+}
+
+async fn look_up(upstream: &Upstream, name: Name, qtype: u16) -> Result<Vec<IpAddr>, String> {
+    let key = Key { name, qtype, dnssec_ok: false, checking_disabled: false };
+    let unanswered = |_| "no upstream answered for the list's host".to_owned();
+    let entry = upstream.ask(key).map_err(unanswered)?.land().await.map_err(unanswered)?;
+    let message = Message::from_vec(entry.wire()).map_err(|error| error.to_string())?;
+    let address = |record: &hickory_proto::rr::Record| match &record.data {
+        RData::A(address) => Some(IpAddr::from(address.0)),
+        RData::AAAA(address) => Some(IpAddr::from(address.0)),
+        _ => None,
+    };
+    Ok(message.answers.iter().filter_map(address).collect())
+}
+
+/// Whether an address belongs to no public host.
+pub(super) fn is_private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [first, second, ..] = v4.octets();
+            let is_shared = first == 100 && second & 0xc0 == 64;
+            first == 0
+                || is_shared
+                || v4.is_loopback()
+                || v4.is_private()
+                || v4.is_link_local()
+                || v4.is_multicast()
+                || v4.is_broadcast()
+        }
+        IpAddr::V6(v6) => {
+            v6.is_unspecified()
+                || v6.is_loopback()
+                || v6.is_unique_local()
+                || v6.is_unicast_link_local()
+                || v6.is_multicast()
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What is counted, and how Prometheus reads it.
+//!
+//! Counters of the query path are plain atomics, found by a number and not by a look-up; what
+//! other parts know already (cache, lists, upstreams) is asked of them when somebody scrapes.
+
+mod exposition;
+mod listener;
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::SystemTime,
+};
+
+pub use exposition::Scrape;
+pub use listener::{Health, router};
+
+use crate::{
+    query::Transport,
+    querylog::{Answered, Outcome},
+};
+
+/// Response codes that are counted by number; the rest together.
+const RCODES: usize = 6;
+
+/// Transports, in the order of their counters.
+const TRANSPORTS: [Transport; 2] = [Transport::Udp, Transport::Tcp];
+
+/// The counters of the query path.
+#[derive(Debug)]
+pub struct Metrics {
+    queries: [[AtomicU64; Outcome::ALL.len()]; TRANSPORTS.len()],
+    responses: [AtomicU64; RCODES + 1],
+    malformed: AtomicU64,
+    unsent: AtomicU64,
+    connections_opened: AtomicU64,
+    connections_closed: AtomicU64,
+    is_last_reload_successful: AtomicU64,
+    started: SystemTime,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            queries: Default::default(),
+            responses: Default::default(),
+            malformed: AtomicU64::new(0),
+            unsent: AtomicU64::new(0),
+            connections_opened: AtomicU64::new(0),
+            connections_closed: AtomicU64::new(0),
+            is_last_reload_successful: AtomicU64::new(1),
+            started: SystemTime::now(),
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts an answer.
+    pub fn count(&self, transport: Transport, answered: &Answered) {
+        let row = self.queries.get(transport as usize);
+        if let Some(counter) = row.and_then(|row| row.get(answered.outcome as usize)) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        let rcode = usize::from(answered.rcode).min(RCODES);
+        if let Some(counter) = self.responses.get(rcode) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a packet that was no query.
+    pub fn count_malformed(&self) {
+        self.malformed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an answer that the kernel did not take.
+    pub fn count_unsent(&self) {
+        self.unsent.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a TCP connection; the guard counts its end.
+    pub fn count_connection(&self) -> impl Drop + '_ {
+        self.connections_opened.fetch_add(1, Ordering::Relaxed);
+        Closing(&self.connections_closed)
+    }
+
+    /// Counts an attempt to take over a new configuration.
+    pub fn count_reload(&self, is_successful: bool) {
+        self.is_last_reload_successful.store(u64::from(is_successful), Ordering::Relaxed);
+    }
+
+    /// Answers with this outcome.
+    pub fn answers(&self, outcome: Outcome) -> u64 {
+        let counters = self.queries.iter().filter_map(|row| row.get(outcome as usize));
+        counters.map(|counter| counter.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Answers in all.
+    pub fn all_answers(&self) -> u64 {
+        Outcome::ALL.iter().map(|outcome| self.answers(*outcome)).sum()
+    }
+
+    /// When counting began.
+    pub fn started(&self) -> SystemTime {
+        self.started
+    }
+}
+
+struct Closing<'m>(&'m AtomicU64);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}

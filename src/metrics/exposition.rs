@@ -1,0 +1,190 @@
+//! Counters and the state of every part go in, the text that Prometheus reads comes out.
+//!
+//! Each family is one row of a table. Label values come from closed sets or from the
+//! configuration, never from clients.
+
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicU64, atomic::Ordering},
+    time::UNIX_EPOCH,
+};
+
+use doh_client::{Health, ServerStatus};
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text},
+    metrics::{MetricType, info::Info},
+    registry::Registry,
+};
+
+use super::{Metrics, TRANSPORTS};
+use crate::{
+    lists::{ListState, ListStore},
+    pipeline::Pipeline,
+    querylog::Outcome,
+};
+
+/// Everything that a scrape asks.
+#[derive(Clone)]
+pub struct Scrape {
+    /// Counters, cache, upstreams, query log.
+    pub pipeline: Arc<Pipeline>,
+    /// The state of the lists.
+    pub lists: Arc<ListStore>,
+}
+
+/// One family: its name without the prefix, what it says, and its samples by label.
+struct Family {
+    name: &'static str,
+    help: &'static str,
+    kind: MetricType,
+    samples: Vec<(Vec<(&'static str, String)>, u64)>,
+}
+
+impl Scrape {
+    /// The text, in OpenMetrics form.
+    ///
+    /// # Errors
+    /// Never in practice: writing to a `String` does not fail.
+    pub fn text(&self) -> Result<String, fmt::Error> {
+        let mut registry = Registry::with_prefix("dnsward");
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The version of the server", build);
+        registry.register_collector(Box::new(self.clone()));
+        let mut out = String::new();
+        text::encode(&mut out, &registry)?;
+        Ok(out)
+    }
+
+    fn families(&self) -> Vec<Family> {
+        let mut families = of_counters(&self.pipeline.metrics);
+        families.extend(self.of_path());
+        families.extend(self.of_lists());
+        families.extend(self.of_upstreams());
+        families
+    }
+
+    fn of_path(&self) -> [Family; 8] {
+        let Pipeline { cache, published, upstream, log, .. } = self.pipeline.as_ref();
+        let snapshot = published.load();
+        let config = &snapshot.config;
+        let limit = config.dns.limits.in_flight as u64;
+        [
+            gauge("cache_entries", "Answers in the cache", cache.entries()),
+            gauge("cache_bytes", "Bytes in the cache", cache.bytes()),
+            gauge("cache_limit_bytes", "Bytes the cache may hold", config.cache.max_bytes.0),
+            gauge("queries_waiting", "Queries that wait for an upstream", upstream.waiting()),
+            gauge("queries_waiting_limit", "Queries that may wait", limit),
+            counter("queries_overloaded", "Queries beyond that limit", upstream.overloaded()),
+            counter("query_log_dropped", "Queries that found the log full", log.dropped()),
+            gauge("generation", "Counts up with every change of policy", snapshot.generation),
+        ]
+    }
+
+    fn of_lists(&self) -> [Family; 4] {
+        let snapshot = self.pipeline.published.load();
+        let matcher = &snapshot.policy.lists().matcher;
+        let status = self.lists.status();
+        let label = |name: &str| vec![("list", name.to_owned())];
+        let rules = status.iter().map(|list| (label(&list.name), list.rules));
+        let is_ok = |state| u64::from(state == ListState::Ok);
+        let up = status.iter().map(|list| (label(&list.name), is_ok(list.state)));
+        [
+            gauge("rules", "Rules of all lists", matcher.rules() as u64),
+            gauge("rules_bytes", "Bytes that these rules take", matcher.memory() as u64),
+            family("list_rules", "Rules of each list", MetricType::Gauge, rules),
+            family("list_up", "Whether a list's last load succeeded", MetricType::Gauge, up),
+        ]
+    }
+
+    fn of_upstreams(&self) -> [Family; 3] {
+        let status = self.pipeline.upstream.status();
+        let samples = |value: fn(&ServerStatus) -> u64| {
+            let label = |server: &ServerStatus| vec![("upstream", server.server.clone())];
+            status.iter().map(|server| (label(server), value(server))).collect::<Vec<_>>()
+        };
+        let (counter, gauge) = (MetricType::Counter, MetricType::Gauge);
+        let is_up = |server: &ServerStatus| u64::from(server.health != Health::Down);
+        [
+            family("upstream_answered", "Answers of each", counter, samples(|s| s.answered)),
+            family("upstream_failed", "Failures of each", counter, samples(|s| s.failed)),
+            family("upstream_up", "Whether it answered last", gauge, samples(is_up)),
+        ]
+    }
+}
+
+fn of_counters(metrics: &Metrics) -> Vec<Family> {
+    let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let queries = TRANSPORTS.iter().zip(&metrics.queries).flat_map(|(transport, row)| {
+        Outcome::ALL.iter().zip(row).map(move |(outcome, counter)| {
+            let labels = vec![
+                ("transport", transport.label().to_owned()),
+                ("outcome", outcome.label().to_owned()),
+            ];
+            (labels, load(counter))
+        })
+    });
+    let rcodes = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "other"];
+    let responses = rcodes.iter().zip(&metrics.responses);
+    let responses = responses.map(|(rcode, n)| (vec![("rcode", (*rcode).to_owned())], load(n)));
+    let opened = load(&metrics.connections_opened);
+    let open = opened.saturating_sub(load(&metrics.connections_closed));
+    let started = metrics.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let reloaded = load(&metrics.is_last_reload_successful);
+    vec![
+        family("queries", "Answers, by how they came about", MetricType::Counter, queries),
+        family("responses", "Answers, by response code", MetricType::Counter, responses),
+        counter("malformed_queries", "Packets that were no query", load(&metrics.malformed)),
+        counter("unsent_answers", "Answers the kernel did not take", load(&metrics.unsent)),
+        counter("tcp_connections_opened", "TCP connections taken", opened),
+        gauge("tcp_connections_open", "TCP connections now", open),
+        gauge("start_time_seconds", "When the server started, since 1970", started),
+        gauge("config_last_reload_successful", "Whether the last reload took effect", reloaded),
+    ]
+}
+
+fn gauge(name: &'static str, help: &'static str, value: u64) -> Family {
+    family(name, help, MetricType::Gauge, [(Vec::new(), value)])
+}
+
+fn counter(name: &'static str, help: &'static str, value: u64) -> Family {
+    family(name, help, MetricType::Counter, [(Vec::new(), value)])
+}
+
+fn family(
+    name: &'static str,
+    help: &'static str,
+    kind: MetricType,
+    samples: impl IntoIterator<Item = (Vec<(&'static str, String)>, u64)>,
+) -> Family {
+    Family { name, help, kind, samples: samples.into_iter().collect() }
+}
+
+impl Collector for Scrape {
+    fn encode(&self, mut out: DescriptorEncoder<'_>) -> fmt::Result {
+        for Family { name, help, kind, samples } in self.families() {
+            let mut family = out.encode_descriptor(name, help, None, kind)?;
+            for (labels, value) in samples {
+                if labels.is_empty() {
+                    encode(&mut family, kind, value)?;
+                } else {
+                    encode(&mut family.encode_family(&labels)?, kind, value)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn encode(sample: &mut MetricEncoder<'_>, kind: MetricType, value: u64) -> fmt::Result {
+    match kind {
+        MetricType::Counter => sample.encode_counter::<NoLabelSet, _, u64>(&value, None),
+        _ => sample.encode_gauge(&value),
+    }
+}
+
+impl fmt::Debug for Scrape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Scrape")
+    }
+}

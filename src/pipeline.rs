@@ -1,0 +1,109 @@
+//! The way of a query: decide, look into the cache, ask an upstream, write the answer.
+//!
+//! ```text
+//! listener -> query -> policy -> cache -> upstream -> answer -> query log
+//! ```
+//!
+//! `begin` goes as far as it can without waiting, which for blocked and cached names is all the
+//! way; only a miss becomes a `Pending`, which waits for its flight and then goes the same way
+//! again with the answer in hand. So there is one place that decides, whatever the road.
+
+mod pending;
+mod reply;
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::{
+    cache::{Cache, Key},
+    metrics::Metrics,
+    policy::Decision,
+    query::Query,
+    querylog::{Answered, Outcome, QueryLog},
+    snapshot::Published,
+    upstream::{Resolved, Upstream},
+};
+
+pub use pending::Pending;
+
+/// The parts that a query passes, shared by all threads that answer.
+pub struct Pipeline {
+    /// Policy and settings in force.
+    pub published: Arc<Published>,
+    /// Answers that are still good.
+    pub cache: Cache,
+    /// Who is asked for the rest.
+    pub upstream: Upstream,
+    /// Where every answer is noted.
+    pub log: Arc<QueryLog>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// How far a query came without waiting.
+pub enum Progress {
+    /// The answer is written.
+    Done,
+    /// An upstream has been asked.
+    Wait(Box<Pending>),
+}
+
+impl Pipeline {
+    /// Answers a query as far as that needs no waiting; the answer is written to `out`.
+    pub fn begin(self: &Arc<Self>, query: &Query, out: &mut Vec<u8>) -> Progress {
+        let started = Instant::now();
+        let answered = match self.answer(query, None, out) {
+            Ok(answered) => answered,
+            Err(key) => match self.upstream.ask(key) {
+                Ok(flight) => {
+                    let pending = Pending::new(self.clone(), query.clone(), flight, started);
+                    return Progress::Wait(Box::new(pending));
+                }
+                Err(failure) => reply::failed(query, &failure, out),
+            },
+        };
+        self.note(query, answered, started);
+        Progress::Done
+    }
+
+    /// Answers a query from what is known; the key is what an upstream must be asked for first.
+    fn answer(
+        &self,
+        query: &Query,
+        arrived: Option<(Key, Resolved)>,
+        out: &mut Vec<u8>,
+    ) -> Result<Answered, Key> {
+        let snapshot = self.published.load();
+        let policy = &snapshot.policy;
+        let blocking = &snapshot.config.blocking;
+        let path = match policy.decide(query) {
+            Decision::Refuse(refusal) => return Ok(reply::refused(query, refusal, out)),
+            Decision::Truncate => return Ok(reply::truncated(query, out)),
+            Decision::Local(name) => return Ok(reply::local(query, name, out)),
+            Decision::Special(special) => return Ok(reply::special(query, special, out)),
+            Decision::Block(block) => return Ok(reply::blocked(query, &block, blocking, out)),
+            Decision::Resolve(path) => path,
+        };
+        let (resolved, outcome) = match arrived {
+            Some((key, resolved)) if key == path.key => (resolved, Outcome::Forwarded),
+            _ => match self.cache.get(&path.key) {
+                Some(entry) => (Ok(entry), Outcome::Cached),
+                None => return Err(path.key),
+            },
+        };
+        Ok(match resolved {
+            Err(failure) => reply::failed(query, &failure, out),
+            Ok(entry) => match policy.inspect(query, &path, entry.targets()) {
+                Some(block) => reply::blocked(query, &block, blocking, out),
+                None => reply::resolved(query, &path, &entry, outcome, out),
+            },
+        })
+    }
+
+    fn note(&self, query: &Query, answered: Answered, started: Instant) {
+        self.metrics.count(query.client.transport, &answered);
+        let privacy = self.published.load().config.query_log.privacy;
+        self.log.record(query, answered, started.elapsed(), privacy);
+    }
+}

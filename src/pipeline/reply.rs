@@ -1,0 +1,97 @@
+//! A decision goes in, the answer's bytes and what is noted of it come out.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::{
+    answer::{self, Ede, LocalData, Rcode},
+    cache::Entry,
+    config::Blocking,
+    policy::{Block, LocalName, Path, Refusal, Special},
+    query::Query,
+    querylog::{Answered, Outcome},
+    upstream::Failure,
+    wire::rtype,
+};
+
+/// How long a client may remember that a local or special name has no data of a type.
+const NEGATIVE_TTL: Duration = Duration::from_secs(60);
+
+/// Time to live of the loopback names' addresses: they never change.
+const LOOPBACK_TTL: u32 = 86_400;
+
+pub(super) fn refused(query: &Query, refusal: Refusal, out: &mut Vec<u8>) -> Answered {
+    let (rcode, ede) = match refusal {
+        Refusal::Client => (Rcode::Refused, Some(Ede::Prohibited)),
+        Refusal::Question => (Rcode::Refused, None),
+        Refusal::EdnsVersion => (Rcode::BadVers, None),
+        Refusal::NotReady => (Rcode::ServFail, Some(Ede::NotReady)),
+    };
+    answer::empty(query, rcode, ede, out);
+    Answered::new(Outcome::Refused, rcode as u16)
+}
+
+pub(super) fn truncated(query: &Query, out: &mut Vec<u8>) -> Answered {
+    answer::truncated(query, out);
+    Answered::new(Outcome::Local, Rcode::NoError as u16)
+}
+
+pub(super) fn local(query: &Query, name: &LocalName, out: &mut Vec<u8>) -> Answered {
+    answer::local(query, name.records(query.qtype), NEGATIVE_TTL, out);
+    Answered::new(Outcome::Local, Rcode::NoError as u16)
+}
+
+pub(super) fn special(query: &Query, special: Special, out: &mut Vec<u8>) -> Answered {
+    let rcode = match special {
+        Special::NxDomain => Rcode::NxDomain,
+        Special::NoData | Special::Loopback => Rcode::NoError,
+    };
+    let data = match (special, query.qtype) {
+        (Special::Loopback, rtype::A) => vec![127, 0, 0, 1],
+        (Special::Loopback, rtype::AAAA) => std::net::Ipv6Addr::LOCALHOST.octets().to_vec(),
+        _ => {
+            answer::negative(query, rcode, NEGATIVE_TTL, None, out);
+            return Answered::new(Outcome::Special, rcode as u16);
+        }
+    };
+    let record = LocalData { owner: None, rtype: query.qtype, ttl: LOOPBACK_TTL, data };
+    answer::local(query, std::iter::once(&record), NEGATIVE_TTL, out);
+    Answered::new(Outcome::Special, rcode as u16)
+}
+
+pub(super) fn blocked(
+    query: &Query,
+    block: &Block<'_>,
+    blocking: &Blocking,
+    out: &mut Vec<u8>,
+) -> Answered {
+    let ede = Ede::Blocked(block.reason);
+    let rcode = answer::blocked(query, blocking.answer, blocking.ttl, ede, out);
+    Answered::new(Outcome::Blocked, rcode as u16).because(block)
+}
+
+pub(super) fn resolved(
+    query: &Query,
+    path: &Path<'_>,
+    entry: &Entry,
+    outcome: Outcome,
+    out: &mut Vec<u8>,
+) -> Answered {
+    let now = Instant::now();
+    if path.links.is_empty() {
+        answer::cached(query, entry, now, out);
+    } else {
+        match entry.under_alias(&query.name, query.qtype, path.links) {
+            Ok(aliased) => answer::cached(query, &aliased, now, out),
+            Err(error) => return failed(query, &Failure::BadAnswer(error.to_string()), out),
+        }
+    }
+    Answered::new(outcome, entry.rcode()).from_upstream(entry.upstream())
+}
+
+/// The one place where an upstream's failure becomes an answer.
+pub(super) fn failed(query: &Query, failure: &Failure, out: &mut Vec<u8>) -> Answered {
+    answer::empty(query, Rcode::ServFail, Some(failure.ede()), out);
+    Answered::new(Outcome::Failed, Rcode::ServFail as u16)
+}

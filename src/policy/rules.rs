@@ -1,0 +1,104 @@
+//! The operator's own rules: a name, a type and groups go in, the rule that counts comes out.
+//!
+//! Rules use the blocker's matcher like lists do. Those that hold for some types only sit in
+//! matchers of their own, one for each set of types, so that the common case asks one matcher.
+
+use std::sync::Arc;
+
+use blocker::{Action, GroupSet, Matcher, MatcherBuilder, Name, Source, Verdict};
+
+use super::{Block, Groups};
+use crate::config::Rule;
+
+/// All rules, by what they do and how strongly.
+#[derive(Debug, Default)]
+pub(super) struct Rules {
+    allow: Vec<Typed>,
+    deny: Vec<Typed>,
+    deny_by_regex: Vec<Typed>,
+    /// What each rule is called in answers: its own text.
+    reasons: Vec<Arc<str>>,
+}
+
+/// Rules that hold for the same types; no types: for all.
+#[derive(Debug)]
+struct Typed {
+    types: Vec<u16>,
+    matcher: Matcher,
+}
+
+impl Rules {
+    pub(super) fn new(rules: &[Rule], groups: &Groups) -> Self {
+        let of = |wanted: fn(&Rule) -> bool| build(rules, groups, wanted);
+        Self {
+            allow: of(|rule| rule.action == Action::Allow),
+            deny: of(|rule| rule.action == Action::Block && !is_regex(rule)),
+            deny_by_regex: of(|rule| rule.action == Action::Block && is_regex(rule)),
+            reasons: rules.iter().map(|rule| Arc::from(rule.pattern.as_str())).collect(),
+        }
+    }
+
+    pub(super) fn allow(&self, name: &Name, qtype: u16, groups: GroupSet) -> bool {
+        find(&self.allow, name, qtype, groups).is_some()
+    }
+
+    pub(super) fn deny(&self, name: &Name, qtype: u16, groups: GroupSet) -> Option<Block<'_>> {
+        self.block(find(&self.deny, name, qtype, groups)?)
+    }
+
+    pub(super) fn deny_by_regex(
+        &self,
+        name: &Name,
+        qtype: u16,
+        groups: GroupSet,
+    ) -> Option<Block<'_>> {
+        self.block(find(&self.deny_by_regex, name, qtype, groups)?)
+    }
+
+    fn block(&self, line: u32) -> Option<Block<'_>> {
+        let place = usize::try_from(line).ok()?.checked_sub(1)?;
+        Some(Block { reason: self.reasons.get(place)?, line })
+    }
+}
+
+fn is_regex(rule: &Rule) -> bool {
+    rule.pattern.starts_with('/')
+}
+
+fn build(rules: &[Rule], groups: &Groups, wanted: fn(&Rule) -> bool) -> Vec<Typed> {
+    let mut builders: Vec<(Vec<u16>, MatcherBuilder)> = Vec::new();
+    for (place, rule) in rules.iter().enumerate().filter(|(_, rule)| wanted(rule)) {
+        let mut types: Vec<u16> = rule.types.iter().map(|rtype| u16::from(*rtype)).collect();
+        types.sort_unstable();
+        let source =
+            Source { name: "rules", action: rule.action, groups: groups.set(&rule.groups) };
+        let line = u32::try_from(place + 1).unwrap_or(u32::MAX);
+        let known = builders.iter().position(|(others, _)| *others == types);
+        let at = known.unwrap_or_else(|| {
+            builders.push((types, Matcher::builder()));
+            builders.len() - 1
+        });
+        if let Some((_, builder)) = builders.get_mut(at)
+            && let Err(error) = builder.add_line(&source, line, &rule.pattern)
+        {
+            // The configuration's check has refused such rules already.
+            tracing::error!(rule = %rule.pattern, %error, "a rule does not count");
+        }
+    }
+    let built = builders.into_iter().filter_map(|(types, builder)| match builder.build() {
+        Ok(matcher) => Some(Typed { types, matcher }),
+        Err(error) => {
+            tracing::error!(%error, "rules do not count; make them fewer or shorter");
+            None
+        }
+    });
+    built.collect()
+}
+
+fn find(rules: &[Typed], name: &Name, qtype: u16, groups: GroupSet) -> Option<u32> {
+    let holds = |typed: &&Typed| typed.types.is_empty() || typed.types.contains(&qtype);
+    rules.iter().filter(holds).find_map(|typed| match typed.matcher.verdict(name, groups) {
+        Verdict::Allow(found) | Verdict::Block(found) => Some(found.line),
+        Verdict::Pass => None,
+    })
+}

@@ -1,0 +1,243 @@
+//! A packet goes in, a `Query` comes out, or what to say to one that cannot be read.
+//!
+//! A query is read once, here; whoever comes later sees typed values and the name in lower case.
+//! The name as it was asked is kept too, because answers repeat its letter case (0x20).
+
+use std::{fmt, net::IpAddr};
+
+use blocker::Name;
+
+use crate::wire::{self, Header, Records, flag, rtype};
+
+/// Largest UDP answer we send and advertise: what every path carries whole (DNS flag day 2020).
+pub const MAX_UDP_ANSWER: u16 = 1232;
+
+/// What a client without EDNS takes over UDP (RFC 1035 section 2.3.4).
+const PLAIN_UDP_ANSWER: u16 = 512;
+
+/// DO, the only EDNS flag that is defined (RFC 3225 section 3).
+const DNSSEC_OK: u32 = 1 << 15;
+
+/// How a query came in.
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
+pub enum Transport {
+    /// One datagram.
+    Udp,
+    /// A connection with two octets of length before each message.
+    Tcp,
+}
+
+impl Transport {
+    /// The word for it in metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
+}
+
+/// Who asks, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Client {
+    /// The address, IPv4 in IPv4 form.
+    pub address: IpAddr,
+    /// The way.
+    pub transport: Transport,
+}
+
+/// What a client says with its OPT record (RFC 6891).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edns {
+    /// The UDP size it takes.
+    pub udp_size: u16,
+    /// The version it speaks.
+    pub version: u8,
+    /// Whether it wants DNSSEC's records.
+    pub dnssec_ok: bool,
+}
+
+/// One question and everything an answer needs to know about it.
+#[derive(Clone)]
+pub struct Query {
+    /// The id the answer repeats.
+    pub id: u16,
+    /// The header's flags.
+    pub flags: u16,
+    /// The name in lower case.
+    pub name: Name,
+    /// The type asked for.
+    pub qtype: u16,
+    /// The class asked for.
+    pub qclass: u16,
+    /// What the client says with EDNS, where it does.
+    pub edns: Option<Edns>,
+    /// Who asks.
+    pub client: Client,
+    as_asked: [u8; 255],
+}
+
+/// What to do about a packet that is no query we can read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    /// Nothing: it has no whole header, or it is itself a response.
+    Ignore,
+    /// FORMERR with the id and flags it came with.
+    Malformed(Header),
+    /// NOTIMP: an operation other than a query.
+    NotImplemented(Header),
+}
+
+impl Query {
+    /// Reads a packet.
+    ///
+    /// # Errors
+    /// What to say instead of an answer.
+    pub fn read(packet: &[u8], client: Client) -> Result<Self, Unreadable> {
+        let header = Header::read(packet).ok_or(Unreadable::Ignore)?;
+        if header.is_response() {
+            return Err(Unreadable::Ignore);
+        }
+        if header.flags & flag::OPCODE != 0 {
+            return Err(Unreadable::NotImplemented(header));
+        }
+        Self::read_body(packet, header, client).ok_or(Unreadable::Malformed(header))
+    }
+
+    fn read_body(packet: &[u8], header: Header, client: Client) -> Option<Self> {
+        if header.counts[0] != 1 {
+            return None;
+        }
+        let name_end = wire::skip_name(packet, wire::HEADER)?;
+        let asked = packet.get(wire::HEADER..name_end)?;
+        let mut as_asked = [0; 255];
+        as_asked.get_mut(..asked.len())?.copy_from_slice(asked);
+        Some(Self {
+            id: header.id,
+            flags: header.flags,
+            name: Name::from_wire(asked).ok()?,
+            qtype: wire::u16_at(packet, name_end)?,
+            qclass: wire::u16_at(packet, name_end + 2)?,
+            edns: read_edns(packet, name_end + 4, header.records()).ok()?,
+            client,
+            as_asked,
+        })
+    }
+
+    /// The name in wire form with the letter case it was asked in.
+    pub fn name_as_asked(&self) -> &[u8] {
+        self.as_asked.get(..self.name.as_wire().len()).unwrap_or_default()
+    }
+
+    /// Whether the client wants DNSSEC's records.
+    pub fn is_dnssec_ok(&self) -> bool {
+        self.edns.is_some_and(|edns| edns.dnssec_ok)
+    }
+
+    /// Whether the client wants data even where they fail validation.
+    pub fn is_checking_disabled(&self) -> bool {
+        self.flags & flag::CD != 0
+    }
+
+    /// Whether the client may be shown that data were validated (RFC 6840 section 5.8).
+    pub fn understands_authentic_data(&self) -> bool {
+        self.is_dnssec_ok() || self.flags & flag::AD != 0
+    }
+
+    /// The largest answer this client takes on the way it came.
+    pub fn answer_limit(&self) -> usize {
+        let limit = match (self.client.transport, self.edns) {
+            (Transport::Tcp, _) => u16::MAX,
+            (Transport::Udp, None) => PLAIN_UDP_ANSWER,
+            (Transport::Udp, Some(edns)) => edns.udp_size.clamp(PLAIN_UDP_ANSWER, MAX_UDP_ANSWER),
+        };
+        usize::from(limit)
+    }
+}
+
+impl fmt::Debug for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Query")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("qtype", &self.qtype)
+            .field("edns", &self.edns)
+            .field("client", &self.client)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Finds the OPT record; two of them, or records that are broken, are an error.
+fn read_edns(packet: &[u8], at: usize, records: usize) -> Result<Option<Edns>, wire::Malformed> {
+    let mut edns = None;
+    for record in Records::new(packet, at, records) {
+        let record = record?;
+        if record.rtype != rtype::OPT {
+            continue;
+        }
+        let has_root_owner = packet.get(record.start) == Some(&0);
+        let [_, version, ..] = record.ttl.to_be_bytes();
+        let found =
+            Edns { udp_size: record.class, version, dnssec_ok: record.ttl & DNSSEC_OK != 0 };
+        if !has_root_owner || edns.replace(found).is_some() {
+            return Err(wire::Malformed);
+        }
+    }
+    Ok(edns)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    const CLIENT: Client =
+        Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), transport: Transport::Udp };
+    const PLAIN: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01A\x04tEst\0\0\x01\0\x01";
+    const OPT: &[u8] = b"\0\0\x29\x04\xd0\0\0\x80\0\0\0";
+
+    /// `PLAIN` with the header counts changed and bytes added at the end.
+    fn packet(questions: u8, additionals: u8, rest: &[u8]) -> Vec<u8> {
+        let mut packet = [PLAIN, rest].concat();
+        packet[5] = questions;
+        packet[11] = additionals;
+        packet
+    }
+
+    #[test]
+    fn the_name_is_lower_case_and_as_asked() {
+        let query = Query::read(PLAIN, CLIENT).unwrap();
+
+        assert_eq!(query.name, Name::parse("a.test").unwrap());
+        assert_eq!(query.name_as_asked(), b"\x01A\x04tEst\0");
+        assert_eq!((query.id, query.qtype, query.answer_limit()), (0x1234, rtype::A, 512));
+    }
+
+    #[test]
+    fn edns_tells_size_and_dnssec_ok() {
+        let query = Query::read(&packet(1, 1, OPT), CLIENT).unwrap();
+
+        assert!(query.is_dnssec_ok());
+        assert_eq!(query.answer_limit(), 1232);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_ignored_or_malformed() {
+        let response = [b"\x12\x34\x81\0".as_slice(), &PLAIN[4..]].concat();
+        let update = [b"\x12\x34\x28\0".as_slice(), &PLAIN[4..]].concat();
+        assert_eq!(Query::read(&PLAIN[..11], CLIENT).unwrap_err(), Unreadable::Ignore);
+        assert_eq!(Query::read(&response, CLIENT).unwrap_err(), Unreadable::Ignore);
+        assert!(matches!(Query::read(&update, CLIENT), Err(Unreadable::NotImplemented(_))));
+        for (packet, why) in [
+            (packet(0, 0, b""), "no question"),
+            (packet(2, 0, b""), "two questions"),
+            (PLAIN[..PLAIN.len() - 1].to_vec(), "a question cut short"),
+            (packet(1, 1, b""), "a record that is not there"),
+            (packet(1, 2, &OPT.repeat(2)), "two OPT records"),
+            (packet(1, 1, &[b"\x01a", OPT].concat()), "an OPT with a name"),
+        ] {
+            assert!(matches!(Query::read(&packet, CLIENT), Err(Unreadable::Malformed(_))), "{why}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! A configuration goes in, a running server comes out: sockets are bound, threads and tasks are
+//! started in order and drained in reverse. The only place that knows all the parts.
+
+mod bind;
+mod drain;
+mod holder;
+mod http;
+mod publish;
+mod state;
+mod threads;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{sync::Semaphore, task::JoinSet};
+
+use crate::{
+    admin::AdminBackend,
+    cache::Cache,
+    config::Config,
+    lists::ListStore,
+    metrics::{self, Health, Metrics, Scrape},
+    pipeline::Pipeline,
+    policy::{Lists, Policy},
+    querylog::QueryLog,
+    snapshot::Published,
+    upstream::{Engine, Upstream, UpstreamError},
+};
+
+pub use bind::{BindError, TakenPort};
+pub use drain::Drain;
+pub use state::{FirstPassword, PasswordProblem};
+
+use drain::DrainTrigger;
+use publish::Publisher;
+use threads::DataPlane;
+
+/// Longest that queries in flight hold up the end.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// An address cannot be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// There is no way to ask an upstream.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    /// No thread can be started.
+    #[error("a thread cannot be started; is a limit on processes too low?")]
+    Thread(#[source] std::io::Error),
+    /// No password can be made.
+    #[error("the first password cannot be made")]
+    Password(#[from] PasswordProblem),
+}
+
+/// A running server.
+pub struct Server {
+    addresses: Addresses,
+    first_password: Option<FirstPassword>,
+    publisher: Arc<Publisher>,
+    health: Arc<Health>,
+    data_plane: DataPlane,
+    drain: DrainTrigger,
+    tasks: JoinSet<()>,
+}
+
+/// Where a server can be reached, after ports were chosen.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// UDP and TCP.
+    pub dns: Vec<SocketAddr>,
+    /// The admin listener, where it is a TCP one.
+    pub admin: Option<SocketAddr>,
+    /// The metrics listener, where it is a TCP one.
+    pub metrics: Option<SocketAddr>,
+}
+
+impl Server {
+    /// Binds every socket, then starts to answer; lists load while it already does.
+    ///
+    /// # Errors
+    /// Where a socket cannot be bound or a part cannot be made. Nothing is left running then.
+    pub async fn start(mut config: Config, taken: TakenPort) -> Result<Self, StartError> {
+        config.data_dir = state::usable(config.data_dir.take());
+        let config = Arc::new(config);
+        let sockets = bind::dns(&config.dns, taken)?;
+        let admin = http::Listener::bind("admin.listen", &config.admin.listen, taken)?;
+        let metrics = http::Listener::bind("metrics.listen", &config.metrics.listen, taken)?;
+        let addresses = Addresses {
+            dns: bind::addresses(&sockets),
+            admin: admin.as_ref().and_then(http::Listener::address),
+            metrics: metrics.as_ref().and_then(http::Listener::address),
+        };
+        let (hash, first_password) = state::password(&config)?;
+
+        let (pipeline, engine) = make_pipeline(&config)?;
+        let (drain, watch) = drain::channel();
+        let room = Arc::new(Semaphore::new(config.dns.limits.tcp_connections));
+        threads::start_upstream(engine)?;
+        let data_plane = DataPlane::start(sockets, &pipeline, &room, &watch)?;
+
+        let lists = Arc::new(ListStore::new(&config, pipeline.upstream.clone()));
+        let health = Arc::new(Health::bound_now());
+        let publisher = Arc::new(Publisher::new(pipeline.clone(), lists.clone()));
+        let mut tasks = JoinSet::new();
+        if let Some(listener) = admin {
+            let backend = AdminBackend::new(pipeline.clone(), lists.clone(), health.clone(), hash);
+            let settings = admin_ui::Settings { base_path: config.admin.base_path.clone() };
+            tasks.spawn(listener.serve(admin_ui::router(Arc::new(backend), settings)));
+        }
+        if let Some(listener) = metrics {
+            let scrape = Scrape { pipeline: pipeline.clone(), lists };
+            tasks.spawn(listener.serve(metrics::router(scrape, health.clone())));
+        }
+        tasks.spawn(
+            async move { pipeline.log.collect(&pipeline.upstream, &pipeline.published).await },
+        );
+        let keeper = publisher.clone();
+        tasks.spawn(async move { keeper.keep_lists_current().await });
+        Ok(Self { addresses, first_password, publisher, health, data_plane, drain, tasks })
+    }
+
+    /// Where it can be reached.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// The password that was made because none was configured; shown once, to the operator.
+    pub fn first_password(&self) -> Option<&FirstPassword> {
+        self.first_password.as_ref()
+    }
+
+    /// Takes over a new configuration and reads every list again, without dropping a query;
+    /// returns after the first attempt of each list. What cannot change while it runs is logged.
+    ///
+    /// # Errors
+    /// Where its upstream settings cannot be used; then nothing changes.
+    pub async fn reload(&self, mut config: Config) -> Result<(), UpstreamError> {
+        config.data_dir = state::usable(config.data_dir.take());
+        self.publisher.apply(Arc::new(config)).await
+    }
+
+    /// Notes that a new configuration was refused.
+    pub fn note_refused_reload(&self) {
+        self.publisher.note_refused();
+    }
+
+    /// Waits until every list has been loaded or has failed once.
+    pub async fn lists_loaded(&self) {
+        self.publisher.lists_loaded().await;
+    }
+
+    /// Ends in order: not ready, sockets read until empty, queries in flight answered, at most 5 s.
+    pub async fn shut_down(mut self) {
+        self.health.drain();
+        self.drain.start();
+        let is_done = tokio::time::timeout(DRAIN, self.data_plane.done()).await.is_ok();
+        if is_done {
+            tracing::info!("every query is answered");
+        } else {
+            tracing::warn!("some queries are left without an answer after 5 s");
+        }
+        self.tasks.shutdown().await;
+    }
+}
+
+fn make_pipeline(config: &Arc<Config>) -> Result<(Arc<Pipeline>, Engine), UpstreamError> {
+    let cache = Cache::new(config.cache.max_bytes.0);
+    let (upstream, engine) = Upstream::new(config, cache.clone())?;
+    let no_lists = Lists { are_loaded: config.lists.is_empty(), ..Lists::default() };
+    let policy = Policy::new(config.clone(), no_lists);
+    let pipeline = Pipeline {
+        published: Arc::new(Published::new(config.clone(), policy)),
+        cache,
+        upstream,
+        log: Arc::new(QueryLog::default()),
+        metrics: Arc::new(Metrics::default()),
+    };
+    Ok((Arc::new(pipeline), engine))
+}

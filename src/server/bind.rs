@@ -1,0 +1,188 @@
+//! Addresses go in, sockets come out: for each data-plane thread a UDP and a TCP socket of its
+//! own on every address, between which the kernel spreads clients (SO_REUSEPORT).
+
+use std::{
+    fmt, io,
+    net::{SocketAddr, TcpListener, UdpSocket},
+    thread::available_parallelism,
+};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::holder::Holder;
+use crate::config::{Dns, Threads, UdpMode};
+
+/// Connections that may wait to be taken: what a burst of `use-vc` clients brings in the time
+/// one thread is busy; the kernel caps it at `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
+
+/// Ports tried when a free one is looked for.
+const TRIES: u16 = 20;
+
+/// What to do about a port that somebody else holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakenPort {
+    /// Say so and do not start.
+    Fail,
+    /// Take the next free one.
+    MoveOn,
+}
+
+/// The sockets of one address, for one thread.
+#[derive(Debug)]
+pub(super) struct Pair {
+    pub(super) address: SocketAddr,
+    pub(super) tcp: TcpListener,
+    pub(super) udp: Option<UdpSocket>,
+}
+
+/// Why an address cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error("{key}: `{address}` cannot be bound: {hint}")]
+pub struct BindError {
+    key: &'static str,
+    address: String,
+    hint: String,
+    #[source]
+    source: io::Error,
+}
+
+impl BindError {
+    pub(super) fn new(key: &'static str, address: impl fmt::Display, source: io::Error) -> Self {
+        let address = address.to_string();
+        let hint = match source.kind() {
+            io::ErrorKind::AddrInUse => match address.parse().ok().and_then(Holder::of) {
+                Some(holder) => format!("{holder} holds it; stop that, or choose another port"),
+                None => format!("another process holds it; stop that, or choose another for {key}"),
+            },
+            io::ErrorKind::PermissionDenied => {
+                "ports below 1024 need CAP_NET_BIND_SERVICE; choose one above, such as 1053".into()
+            }
+            io::ErrorKind::AddrNotAvailable => "no interface of this host has it".into(),
+            _ => source.to_string(),
+        };
+        Self { key, address, hint, source }
+    }
+}
+
+/// Binds every address of the DNS side once for each thread.
+pub(super) fn dns(dns: &Dns, taken: TakenPort) -> Result<Vec<Vec<Pair>>, BindError> {
+    let threads = match dns.threads {
+        Threads::Exactly(number) => number,
+        Threads::Auto => available_parallelism().map_or(1, std::num::NonZero::get),
+    };
+    let with_udp = dns.udp != UdpMode::Off;
+    let mut sockets: Vec<Vec<Pair>> = (0..threads).map(|_| Vec::new()).collect();
+    for address in &dns.listen {
+        let failed = |error| BindError::new("dns.listen", address, error);
+        let found = moving_on(*address, taken, |address| probe(address, with_udp));
+        let address = match found {
+            Ok(address) => address,
+            Err(error) if is_missing_ipv6(*address, &error) => {
+                tracing::warn!(%address, "there is no IPv6 here; this address is left out");
+                continue;
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        for pairs in &mut sockets {
+            pairs.push(Pair {
+                address,
+                tcp: tcp(address, Sharing::Threads).map_err(failed)?,
+                udp: with_udp
+                    .then(|| udp(address, Sharing::Threads))
+                    .transpose()
+                    .map_err(failed)?,
+            });
+        }
+    }
+    Ok(sockets)
+}
+
+/// The addresses that were bound, each once.
+pub(super) fn addresses(sockets: &[Vec<Pair>]) -> Vec<SocketAddr> {
+    let first = sockets.first().map(Vec::as_slice).unwrap_or_default();
+    first.iter().map(|pair| pair.address).collect()
+}
+
+/// Tries an address, and where it may move on, the ports after it.
+pub(super) fn moving_on<T>(
+    address: SocketAddr,
+    taken: TakenPort,
+    mut bind: impl FnMut(SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
+    let tries = if taken == TakenPort::MoveOn && address.port() != 0 { TRIES } else { 1 };
+    let mut result = Err(io::ErrorKind::AddrInUse.into());
+    for step in 0..tries {
+        let port = address.port().saturating_add(step);
+        result = bind(SocketAddr::new(address.ip(), port));
+        match &result {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            _ => break,
+        }
+    }
+    result
+}
+
+/// The address with its port, once it is sure that nobody else has it: with SO_REUSEPORT alone a
+/// second instance would take half the traffic and nobody would know.
+fn probe(address: SocketAddr, with_udp: bool) -> io::Result<SocketAddr> {
+    let tries = if address.port() == 0 { TRIES } else { 1 };
+    let mut result = Err(io::ErrorKind::AddrInUse.into());
+    for _ in 0..tries {
+        let listener = tcp(address, Sharing::Nobody)?;
+        let bound = listener.local_addr()?;
+        result = if with_udp { udp(bound, Sharing::Nobody).map(|_| bound) } else { Ok(bound) };
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
+}
+
+/// Who may bind the same address.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    Nobody,
+    Threads,
+}
+
+fn tcp(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
+    let socket = socket(address, Type::STREAM, Protocol::TCP, sharing)?;
+    // Connections of a server that ended just now do not count as holding the port.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn udp(address: SocketAddr, sharing: Sharing) -> io::Result<UdpSocket> {
+    let socket = socket(address, Type::DGRAM, Protocol::UDP, sharing)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+fn socket(
+    address: SocketAddr,
+    kind: Type,
+    protocol: Protocol,
+    sharing: Sharing,
+) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_port(sharing == Sharing::Threads)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// Whether a wildcard IPv6 address failed because the host has no IPv6.
+fn is_missing_ipv6(address: SocketAddr, error: &io::Error) -> bool {
+    let is_wildcard = address.is_ipv6() && address.ip().is_unspecified();
+    let has_none = error.kind() == io::ErrorKind::AddrNotAvailable
+        || error.raw_os_error() == Some(ADDRESS_FAMILY_NOT_SUPPORTED);
+    is_wildcard && has_none
+}
+
+/// EAFNOSUPPORT on Linux, for which the standard library has no kind.
+const ADDRESS_FAMILY_NOT_SUPPORTED: i32 = 97;

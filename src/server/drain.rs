@@ -1,0 +1,31 @@
+//! The end of a server, told to all who have to know.
+
+use tokio::sync::watch;
+
+/// Starts the drain.
+#[derive(Debug)]
+pub(super) struct DrainTrigger(watch::Sender<bool>);
+
+/// Learns of the drain.
+#[derive(Clone, Debug)]
+pub struct Drain(watch::Receiver<bool>);
+
+/// A trigger and what it triggers.
+pub(super) fn channel() -> (DrainTrigger, Drain) {
+    let (trigger, drain) = watch::channel(false);
+    (DrainTrigger(trigger), Drain(drain))
+}
+
+impl DrainTrigger {
+    pub(super) fn start(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+impl Drain {
+    /// Returns when the drain has started, or its trigger is gone.
+    pub async fn started(&mut self) {
+        // An error means that the trigger is gone, and with it the server.
+        let _ = self.0.wait_for(|has_started| *has_started).await;
+    }
+}

@@ -1,0 +1,87 @@
+//! The threads that answer, each with its own runtime and its own sockets, and the one thread
+//! that talks to upstreams.
+
+use std::{io, sync::Arc, thread};
+
+use tokio::{
+    net::{TcpListener, UdpSocket},
+    runtime::{Builder, Runtime},
+    sync::{Semaphore, mpsc},
+    task::LocalSet,
+};
+
+use super::{Drain, StartError, bind::Pair};
+use crate::{
+    listener::{tcp, udp},
+    pipeline::Pipeline,
+    upstream::Engine,
+};
+
+/// The running threads of the data plane.
+pub(super) struct DataPlane {
+    /// Closed when the last thread has ended.
+    ended: mpsc::Receiver<()>,
+}
+
+impl DataPlane {
+    /// Starts one thread for each set of sockets.
+    pub(super) fn start(
+        sockets: Vec<Vec<Pair>>,
+        pipeline: &Arc<Pipeline>,
+        room: &Arc<Semaphore>,
+        drain: &Drain,
+    ) -> Result<Self, StartError> {
+        let (running, ended) = mpsc::channel(1);
+        for (number, pairs) in sockets.into_iter().enumerate() {
+            let (pipeline, room, drain) = (pipeline.clone(), room.clone(), drain.clone());
+            let running = running.clone();
+            start_thread(format!("dns-{number}"), move |runtime| {
+                let serving = LocalSet::new();
+                let served = serving.run_until(serve(pairs, pipeline, room, drain));
+                if let Err(error) = runtime.block_on(served) {
+                    tracing::error!(%error, "a thread cannot serve its sockets");
+                }
+                drop(running);
+            })?;
+        }
+        Ok(Self { ended })
+    }
+
+    /// Returns when every thread has ended.
+    pub(super) async fn done(&mut self) {
+        while self.ended.recv().await.is_some() {}
+    }
+}
+
+/// Starts the thread that talks to upstreams; it ends with the last handle to it.
+pub(super) fn start_upstream(engine: Engine) -> Result<(), StartError> {
+    start_thread("upstream".to_owned(), move |runtime| runtime.block_on(engine.run()))
+}
+
+async fn serve(
+    pairs: Vec<Pair>,
+    pipeline: Arc<Pipeline>,
+    room: Arc<Semaphore>,
+    drain: Drain,
+) -> io::Result<()> {
+    let mut tasks = tokio::task::JoinSet::new();
+    for pair in pairs {
+        let listener = TcpListener::from_std(pair.tcp)?;
+        tasks.spawn_local(tcp::serve(listener, pipeline.clone(), room.clone(), drain.clone()));
+        if let Some(socket) = pair.udp {
+            let socket = UdpSocket::from_std(socket)?;
+            tasks.spawn_local(udp::serve(socket, pipeline.clone(), drain.clone()));
+        }
+    }
+    while tasks.join_next().await.is_some() {}
+    Ok(())
+}
+
+fn start_thread(
+    name: String,
+    run: impl FnOnce(Runtime) + Send + 'static,
+) -> Result<(), StartError> {
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
+    thread::Builder::new().name(name).spawn(move || run(runtime)).map_err(StartError::Thread)?;
+    Ok(())
+}

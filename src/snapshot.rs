@@ -1,0 +1,56 @@
+//! The one thing that the data plane reads: policy, settings and a generation, swapped as a whole.
+//!
+//! The publisher keeps what it replaced until nobody holds it any more, so that freeing a million
+//! rules never happens on a thread that answers queries.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::{ArcSwap, Guard};
+
+use crate::{config::Config, policy::Policy};
+
+/// Everything an answer depends on beside the query and the cache.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Counts up with every change.
+    pub generation: u64,
+    /// What the server was told.
+    pub config: Arc<Config>,
+    /// What is done about each name.
+    pub policy: Policy,
+}
+
+/// The snapshot in force, and those on their way out.
+#[derive(Debug)]
+pub struct Published {
+    current: ArcSwap<Snapshot>,
+    retired: Mutex<Vec<Arc<Snapshot>>>,
+}
+
+impl Published {
+    /// Publishes the first snapshot.
+    pub fn new(config: Arc<Config>, policy: Policy) -> Self {
+        let first = Snapshot { generation: 1, config, policy };
+        Self { current: ArcSwap::from_pointee(first), retired: Mutex::default() }
+    }
+
+    /// The snapshot in force; costs no lock, and holds it for as long as the guard lives.
+    pub fn load(&self) -> Guard<Arc<Snapshot>> {
+        self.current.load()
+    }
+
+    /// Replaces the snapshot in force, and frees those that nobody holds any more.
+    pub fn replace(&self, config: Arc<Config>, policy: Policy) {
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        let generation = self.current.load().generation + 1;
+        let next = Arc::new(Snapshot { generation, config, policy });
+        retired.push(self.current.swap(next));
+        retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
+    }
+
+    /// Frees the snapshots that nobody holds any more.
+    pub fn free_retired(&self) {
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
+    }
+}

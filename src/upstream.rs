@@ -1,0 +1,209 @@
+//! A key goes in, the answer that an upstream gave for it comes out.
+//!
+//! Upstream connections and flights live on a thread of their own, so that TLS and HTTP/2 never
+//! hold up an answer from the cache. The data plane talks to it through one bounded channel.
+
+mod failure;
+mod flights;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use doh_client::{BuildError, Client, ServerStatus};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    cache::{Bounds, Cache, Entry, Key},
+    config::{Config, UpstreamSettings},
+};
+
+pub use failure::Failure;
+use flights::{Ask, Flights};
+
+/// What became of a flight.
+pub type Resolved = Result<Arc<Entry>, Failure>;
+
+/// The way to the upstream thread; cheap to clone.
+#[derive(Clone)]
+pub struct Upstream {
+    asks: mpsc::Sender<Ask>,
+    /// One permit for each query that may wait: `dns.limits.in_flight`.
+    room: Arc<Semaphore>,
+    limit: usize,
+    overloaded: Arc<AtomicU64>,
+    current: Arc<ArcSwap<Settings>>,
+}
+
+/// What flights need to know, replaced as a whole by a reload.
+struct Settings {
+    client: Client,
+    timeout: Duration,
+    bounds: Bounds,
+}
+
+/// What the upstream thread runs until the last `Upstream` is gone.
+pub struct Engine {
+    flights: Flights,
+    asks: mpsc::Receiver<Ask>,
+}
+
+impl Upstream {
+    /// The two halves: the way in, and what has to run on a runtime of its own.
+    ///
+    /// # Errors
+    /// Where no client can be made of the settings, such as a CA file that is not PEM.
+    pub fn new(config: &Config, cache: Cache) -> Result<(Self, Engine), UpstreamError> {
+        let limit = config.dns.limits.in_flight;
+        let (sender, asks) = mpsc::channel(limit);
+        let current = Arc::new(ArcSwap::from_pointee(Settings::new(config)?));
+        let flights = Flights::new(current.clone(), cache);
+        let upstream = Self {
+            asks: sender,
+            room: Arc::new(Semaphore::new(limit)),
+            limit,
+            overloaded: Arc::default(),
+            current,
+        };
+        Ok((upstream, Engine { flights, asks }))
+    }
+
+    /// Starts a flight for a key, or joins the one that is under way.
+    ///
+    /// # Errors
+    /// Where `dns.limits.in_flight` queries wait already.
+    pub fn ask(&self, key: Key) -> Result<Flight, Failure> {
+        let Ok(permit) = self.room.clone().try_acquire_owned() else {
+            self.overloaded.fetch_add(1, Ordering::Relaxed);
+            return Err(Failure::Overloaded);
+        };
+        let (reply, landing) = oneshot::channel();
+        let deadline = Instant::now() + self.current.load().timeout;
+        // The channel has room for every permit; it can only be closed, at the very end.
+        self.asks.try_send(Ask { key: key.clone(), reply }).map_err(|_| Failure::default())?;
+        Ok(Flight { key, landing, deadline, _permit: permit })
+    }
+
+    /// Takes over new settings; flights under way end with the old ones.
+    ///
+    /// # Errors
+    /// Where no client can be made of them; the old ones stay.
+    pub fn reconfigure(&self, config: &Config) -> Result<(), UpstreamError> {
+        self.current.store(Arc::new(Settings::new(config)?));
+        Ok(())
+    }
+
+    /// How each server does.
+    pub fn status(&self) -> Vec<ServerStatus> {
+        self.current.load().client.status()
+    }
+
+    /// The servers' URLs, by the place that entries name them with.
+    pub fn servers(&self) -> Vec<String> {
+        self.current.load().client.servers().map(ToString::to_string).collect()
+    }
+
+    /// Queries that wait now.
+    pub fn waiting(&self) -> u64 {
+        self.limit.saturating_sub(self.room.available_permits()) as u64
+    }
+
+    /// Queries that found no room to wait.
+    pub fn overloaded(&self) -> u64 {
+        self.overloaded.load(Ordering::Relaxed)
+    }
+}
+
+impl Engine {
+    /// Flies until every `Upstream` is gone and every flight has landed.
+    pub async fn run(self) {
+        self.flights.run(self.asks).await;
+    }
+}
+
+/// A place on a flight.
+pub struct Flight {
+    key: Key,
+    landing: oneshot::Receiver<Resolved>,
+    deadline: Instant,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Flight {
+    /// What the flight is for.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// Waits until it lands, at most `upstream.timeout`.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn land(self) -> Resolved {
+        match timeout_at(self.deadline, self.landing).await {
+            Ok(Ok(resolved)) => resolved,
+            // The flight's task is gone, which only a defect of ours can do.
+            Ok(Err(_)) => Err(Failure::default()),
+            Err(_) => Err(Failure::Timeout),
+        }
+    }
+}
+
+impl Settings {
+    fn new(config: &Config) -> Result<Self, UpstreamError> {
+        let settings = &config.upstream;
+        let mut builder = Client::builder().timeout(settings.timeout);
+        for server in &settings.servers {
+            builder = builder.server(server.clone());
+        }
+        if let Some(pem) = extra_roots(settings)? {
+            builder = builder.extra_roots_pem(&pem);
+        }
+        Ok(Self {
+            client: builder.build()?,
+            timeout: settings.timeout,
+            bounds: Bounds::from(&config.cache),
+        })
+    }
+}
+
+/// The certificates of `upstream.ca_file`, where one is named.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn extra_roots(settings: &UpstreamSettings) -> Result<Option<Vec<u8>>, UpstreamError> {
+    let path = &settings.ca_file;
+    if path.is_empty() {
+        return Ok(None);
+    }
+    match std::fs::read(path) {
+        Ok(pem) => Ok(Some(pem)),
+        Err(source) => Err(UpstreamError::CaFile { path: path.clone(), source }),
+    }
+}
+
+/// Why upstreams cannot be asked at all; the operator's to mend.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpstreamError {
+    /// `upstream.ca_file` cannot be read.
+    #[error("upstream.ca_file `{path}` cannot be read; name a PEM file the server may read")]
+    CaFile {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// No client can be made.
+    #[error("no upstream client: {0}")]
+    Client(#[from] BuildError),
+}

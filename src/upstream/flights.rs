@@ -1,0 +1,155 @@
+//! One flight for each key, however many wait for it: asks come in, answers go to all waiters
+//! and into the cache.
+//!
+//! A flight is a task of its own, so that a client that goes away never takes others' answer
+//! with it. There are never more flights than asks, and those are bounded where they are made.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::{Id, JoinSet},
+    time::{Instant, timeout},
+};
+
+use super::{Failure, Resolved, Settings};
+use crate::{
+    cache::{Cache, Entry, Key},
+    query::MAX_UDP_ANSWER,
+    wire::{CLASS_IN, Header, flag, rtype},
+};
+
+/// A key and who wants to know.
+pub(super) struct Ask {
+    pub(super) key: Key,
+    pub(super) reply: oneshot::Sender<Resolved>,
+}
+
+/// The flights under way.
+pub(super) struct Flights {
+    current: Arc<ArcSwap<Settings>>,
+    cache: Cache,
+    waiting: HashMap<Key, (Id, Vec<oneshot::Sender<Resolved>>)>,
+    tasks: JoinSet<(Key, Resolved)>,
+}
+
+impl Flights {
+    pub(super) fn new(current: Arc<ArcSwap<Settings>>, cache: Cache) -> Self {
+        Self { current, cache, waiting: HashMap::new(), tasks: JoinSet::new() }
+    }
+
+    pub(super) async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
+        loop {
+            tokio::select! {
+                ask = asks.recv() => match ask {
+                    Some(ask) => self.take_off(ask),
+                    None => break,
+                },
+                Some(landed) = self.tasks.join_next_with_id() => match landed {
+                    Ok((_, (key, resolved))) => self.land(&key, &resolved),
+                    Err(error) => self.crash(error.id()),
+                },
+            }
+        }
+        while let Some(Ok((key, resolved))) = self.tasks.join_next().await {
+            self.land(&key, &resolved);
+        }
+    }
+
+    fn take_off(&mut self, ask: Ask) {
+        if let Some((_, waiters)) = self.waiting.get_mut(&ask.key) {
+            waiters.push(ask.reply);
+            return;
+        }
+        // A flight may have landed between the miss and this ask.
+        if let Some(entry) = self.cache.get(&ask.key) {
+            let _ = ask.reply.send(Ok(entry));
+            return;
+        }
+        let settings = self.current.load_full();
+        let (key, cache) = (ask.key.clone(), self.cache.clone());
+        let task = self.tasks.spawn(async move {
+            let resolved = fly(&key, &settings, &cache).await;
+            (key, resolved)
+        });
+        self.waiting.insert(ask.key, (task.id(), vec![ask.reply]));
+    }
+
+    fn land(&mut self, key: &Key, resolved: &Resolved) {
+        let waiters = self.waiting.remove(key).map(|(_, waiters)| waiters).unwrap_or_default();
+        for waiter in waiters {
+            // Whoever is gone has been answered by its deadline.
+            let _ = waiter.send(resolved.clone());
+        }
+    }
+
+    fn crash(&mut self, id: Id) {
+        tracing::error!("a flight ended by a defect of ours; its queries get SERVFAIL");
+        self.waiting.retain(|_, (task, _)| *task != id);
+    }
+}
+
+async fn fly(key: &Key, settings: &Settings, cache: &Cache) -> Resolved {
+    // The client keeps this time itself; ours is for what may be stuck before it counts.
+    let slack = settings.timeout + Duration::from_millis(500);
+    let exchange = timeout(slack, settings.client.exchange(&upstream_query(key))).await;
+    let exchange = match exchange {
+        Ok(Ok(exchange)) => exchange,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "no upstream answered");
+            return Err(Failure::from(&error));
+        }
+        Err(_) => return Err(Failure::Timeout),
+    };
+    let (age, server) = (exchange.age, exchange.server);
+    match Entry::new(&exchange.answer, age, &settings.bounds, server, Instant::now()) {
+        Ok(entry) => {
+            let entry = Arc::new(entry);
+            cache.insert(key.clone(), entry.clone());
+            Ok(entry)
+        }
+        Err(error) => Err(Failure::BadAnswer(error.to_string())),
+    }
+}
+
+/// The query that goes upstream: id 0 (RFC 8484 section 4.1), AD set to be told of validation
+/// (RFC 6840 section 5.7), and an OPT of our own, because EDNS is between neighbours.
+fn upstream_query(key: &Key) -> Vec<u8> {
+    let checking = if key.checking_disabled { flag::CD } else { 0 };
+    let header = Header { id: 0, flags: flag::RD | flag::AD | checking, counts: [1, 0, 0, 1] };
+    let mut query = Vec::with_capacity(64);
+    for word in [header.id, header.flags].into_iter().chain(header.counts) {
+        query.extend_from_slice(&word.to_be_bytes());
+    }
+    query.extend_from_slice(key.name.as_wire());
+    query.extend_from_slice(&key.qtype.to_be_bytes());
+    query.extend_from_slice(&CLASS_IN.to_be_bytes());
+    query.push(0);
+    query.extend_from_slice(&rtype::OPT.to_be_bytes());
+    query.extend_from_slice(&MAX_UDP_ANSWER.to_be_bytes());
+    query.extend_from_slice(&[0, 0, if key.dnssec_ok { 0x80 } else { 0 }, 0, 0, 0]);
+    query
+}
+
+#[cfg(test)]
+mod tests {
+    use blocker::Name;
+    use hickory_proto::op::Message;
+
+    use super::*;
+
+    #[test]
+    fn the_upstream_query_is_what_hickory_reads() {
+        let name = Name::parse("www.example.com").unwrap();
+        let key = Key { name, qtype: rtype::A, dnssec_ok: true, checking_disabled: true };
+
+        let message = Message::from_vec(&upstream_query(&key)).unwrap();
+
+        let edns = message.edns.as_ref().expect("an OPT record");
+        assert_eq!(message.metadata.id, 0);
+        assert!(message.metadata.checking_disabled && message.metadata.authentic_data);
+        assert!(edns.flags().dnssec_ok);
+        assert_eq!(message.queries[0].name.to_string(), "www.example.com.");
+    }
+}
