@@ -1,0 +1,18 @@
+//! The server from outside: real sockets, a real TLS and HTTP/2 upstream, one file for each theme.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod lab;
+
+mod admin;
+mod answers;
+mod blocking;
+mod cli;
+mod dig;
+mod lists;
+mod metrics;
+mod packets;
+mod reload;
+mod shutdown;
+mod tcp;
+mod upstreams;

@@ -1,0 +1,277 @@
+//! A scripted DoH upstream: real TLS, real HTTP/2, on a port of its own.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use hickory_proto::{
+    op::{Message, MessageType, Query, ResponseCode},
+    rr::{
+        Name, RData, Record, RecordType,
+        rdata::{CNAME, HTTPS, SOA, SVCB, TXT},
+    },
+};
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::{ServerConfig, crypto::aws_lc_rs, pki_types::PrivateKeyDer};
+use tokio::{net::TcpListener, sync::Notify};
+use tokio_rustls::TlsAcceptor;
+
+/// The authority that signs every upstream of a lab.
+static AUTHORITY: LazyLock<CertifiedIssuer<'static, KeyPair>> = LazyLock::new(|| {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+});
+
+/// The authority's certificate, for `upstream.ca_file`.
+pub(crate) fn authority_pem() -> String {
+    AUTHORITY.pem()
+}
+
+/// An HTTP client for the server's own plain listeners.
+pub(crate) fn plain_client() -> reqwest::Client {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    let client = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy();
+    client.redirect(reqwest::redirect::Policy::none()).build().unwrap()
+}
+
+/// What an upstream knows and how it behaves, until it starts.
+#[derive(Clone)]
+pub(crate) struct Fake {
+    records: Vec<Record>,
+    ttl: u32,
+    conduct: Conduct,
+    gate: Option<Arc<Notify>>,
+}
+
+/// How an upstream behaves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Conduct {
+    Answer,
+    Fail(ResponseCode),
+    Status(StatusCode),
+    WrongQuestion,
+    Hang,
+}
+
+/// A running upstream.
+pub(crate) struct Running {
+    address: SocketAddr,
+    hits: Arc<AtomicUsize>,
+}
+
+impl Running {
+    /// Its URL, as the configuration wants it.
+    pub(crate) fn url(&self) -> String {
+        format!("https://{}/dns-query", self.address)
+    }
+
+    /// Requests that reached it.
+    pub(crate) fn hits(&self) -> usize {
+        self.hits.load(Ordering::SeqCst)
+    }
+}
+
+impl Fake {
+    /// An upstream that knows no name.
+    pub(crate) fn new() -> Self {
+        Self { records: Vec::new(), ttl: 300, conduct: Conduct::Answer, gate: None }
+    }
+
+    /// Knows an address.
+    pub(crate) fn a(self, name: &str, address: [u8; 4]) -> Self {
+        self.record(name, RData::A(Ipv4Addr::from(address).into()))
+    }
+
+    /// Knows an alias.
+    pub(crate) fn cname(self, name: &str, target: &str) -> Self {
+        self.record(name, RData::CNAME(CNAME(to_name(target))))
+    }
+
+    /// Knows a service whose target is another name.
+    pub(crate) fn https(self, name: &str, target: &str) -> Self {
+        self.record(name, RData::HTTPS(HTTPS(SVCB::new(0, to_name(target), Vec::new()))))
+    }
+
+    /// Knows a text of many octets.
+    pub(crate) fn long_txt(self, name: &str, octets: usize) -> Self {
+        let strings = "x".repeat(octets).as_bytes().chunks(200).map(text_of).collect();
+        self.record(name, RData::TXT(TXT::new(strings)))
+    }
+
+    /// The records it knows from now on have this time to live.
+    pub(crate) fn ttl(mut self, seconds: u32) -> Self {
+        self.ttl = seconds;
+        self
+    }
+
+    /// Answers everything with this response code.
+    pub(crate) fn failing(mut self, rcode: ResponseCode) -> Self {
+        self.conduct = Conduct::Fail(rcode);
+        self
+    }
+
+    /// Answers everything with this HTTP status.
+    pub(crate) fn status(mut self, status: u16) -> Self {
+        self.conduct = Conduct::Status(StatusCode::from_u16(status).unwrap());
+        self
+    }
+
+    /// Answers a question that nobody asked.
+    pub(crate) fn wrong_question(mut self) -> Self {
+        self.conduct = Conduct::WrongQuestion;
+        self
+    }
+
+    /// Never answers.
+    pub(crate) fn hanging(mut self) -> Self {
+        self.conduct = Conduct::Hang;
+        self
+    }
+
+    /// Answers each request only after one permit of the gate.
+    pub(crate) fn gated(mut self, gate: &Arc<Notify>) -> Self {
+        self.gate = Some(gate.clone());
+        self
+    }
+
+    fn record(mut self, name: &str, data: RData) -> Self {
+        self.records.push(Record::from_rdata(to_name(name), self.ttl, data));
+        self
+    }
+
+    pub(super) async fn start(self) -> Running {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let hits = Arc::new(AtomicUsize::new(0));
+        let (fake, counted, tls) = (Arc::new(self), hits.clone(), acceptor());
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let (fake, counted, tls) = (fake.clone(), counted.clone(), tls.clone());
+                tokio::spawn(async move {
+                    let Ok(stream) = tls.accept(stream).await else { return };
+                    let service = hyper::service::service_fn(move |request| {
+                        counted.fetch_add(1, Ordering::SeqCst);
+                        let fake = fake.clone();
+                        async move { fake.respond(request).await }
+                    });
+                    // How a connection ends is the server's affair.
+                    let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
+                });
+            }
+        });
+        Running { address, hits }
+    }
+
+    async fn respond(&self, request: Request<Incoming>) -> hyper::Result<Response<Full<Bytes>>> {
+        let body = request.into_body().collect().await?.to_bytes();
+        if let Some(gate) = &self.gate {
+            gate.notified().await;
+        }
+        let query = Message::from_vec(&body).expect("the server sends DNS messages");
+        let answer = match self.conduct {
+            Conduct::Hang => std::future::pending().await,
+            Conduct::Status(status) => {
+                return Ok(Response::builder().status(status).body(Full::default()).unwrap());
+            }
+            Conduct::Fail(rcode) => reply(&query, rcode),
+            Conduct::WrongQuestion => {
+                let mut answer = self.answer(&query);
+                answer.queries = vec![Query::query(to_name("other.example"), RecordType::A)];
+                answer
+            }
+            Conduct::Answer => self.answer(&query),
+        };
+        let body = Full::from(answer.to_vec().unwrap());
+        Ok(Response::builder()
+            .header("content-type", "application/dns-message")
+            .body(body)
+            .unwrap())
+    }
+
+    fn answer(&self, query: &Message) -> Message {
+        let asked = &query.queries[0];
+        let mut answer = reply(query, ResponseCode::NoError);
+        let mut owner = asked.name.clone();
+        while let Some(alias) = self.find(&owner, RecordType::CNAME).next() {
+            answer.add_answer(alias.clone());
+            let RData::CNAME(target) = &alias.data else { break };
+            owner = target.0.clone();
+        }
+        answer.add_answers(self.find(&owner, asked.query_type).cloned());
+        if answer.answers.is_empty() {
+            let is_known = self.records.iter().any(|record| record.name == owner);
+            let rcode = if is_known { ResponseCode::NoError } else { ResponseCode::NXDomain };
+            answer.metadata.response_code = rcode;
+            let soa = SOA::new(Name::root(), Name::root(), 1, 2, 3, 4, 60);
+            answer.add_authority(Record::from_rdata(to_name("example"), 900, RData::SOA(soa)));
+        }
+        answer
+    }
+
+    fn find<'f>(
+        &'f self,
+        name: &Name,
+        rtype: RecordType,
+    ) -> impl Iterator<Item = &'f Record> + use<'f> {
+        let name = name.clone();
+        self.records
+            .iter()
+            .filter(move |record| record.name == name && record.record_type() == rtype)
+    }
+}
+
+fn reply(query: &Message, rcode: ResponseCode) -> Message {
+    let mut reply = Message::new(query.metadata.id, MessageType::Response, query.metadata.op_code);
+    reply.metadata.recursion_desired = true;
+    reply.metadata.recursion_available = true;
+    reply.metadata.authentic_data = true;
+    reply.metadata.response_code = rcode;
+    reply.queries = query.queries.clone();
+    if let Some(edns) = &query.edns {
+        reply.set_edns(edns.clone());
+    }
+    reply
+}
+
+fn to_name(name: &str) -> Name {
+    Name::from_ascii(format!("{name}.")).unwrap()
+}
+
+fn text_of(chunk: &[u8]) -> String {
+    String::from_utf8(chunk.to_vec()).unwrap()
+}
+
+fn acceptor() -> TlsAcceptor {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &*AUTHORITY).unwrap();
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+        )
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    TlsAcceptor::from(Arc::new(config))
+}

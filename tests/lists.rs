@@ -1,0 +1,141 @@
+//! Lists from files and URLs: loaded, kept, and harmless when they are broken.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use axum::{Router, extract::State, http::StatusCode, routing::get};
+
+use crate::lab::{Fake, Lab, list};
+
+/// A web server with one list that tests can change.
+struct ListHost {
+    url: String,
+    page: Arc<Page>,
+}
+
+/// What the host answers now, and how often it was asked.
+struct Page {
+    content: Mutex<(StatusCode, String)>,
+    asked: AtomicUsize,
+}
+
+impl ListHost {
+    async fn start(text: &str) -> Self {
+        let content = Mutex::new((StatusCode::OK, text.to_owned()));
+        let page = Arc::new(Page { content, asked: AtomicUsize::new(0) });
+        let serve = async |State(page): State<Arc<Page>>| {
+            page.asked.fetch_add(1, Ordering::SeqCst);
+            page.content.lock().unwrap().clone()
+        };
+        let router = Router::new().route("/list.txt", get(serve)).with_state(page.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/list.txt", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { url, page }
+    }
+
+    fn now_serves(&self, status: StatusCode, text: &str) {
+        *self.page.content.lock().unwrap() = (status, text.to_owned());
+    }
+
+    /// The list's block; the host is a private one.
+    fn block(&self, extra: &str) -> String {
+        format!("[[lists]]\nname = 'remote'\nurl = '{}'\nallow_private = true\n{extra}\n", self.url)
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_downloaded_and_counts() {
+    let host = ListHost::start("||ads.example^\n||more.example^\n").await;
+    let lab = Lab::builder().config(&host.block("")).start().await;
+
+    assert_eq!(lab.ask("ads.example", "A").await.ede(), [(15, "remote".to_owned())]);
+    assert_eq!(lab.sample("dnsward_rules").await, 2);
+}
+
+#[tokio::test]
+async fn the_last_good_copy_stays_when_a_download_fails() {
+    for (status, text, why) in [
+        (StatusCode::INTERNAL_SERVER_ERROR, "", "a server error"),
+        (StatusCode::OK, "<!doctype html><p>moved", "a web page"),
+    ] {
+        let host = ListHost::start("||ads.example^").await;
+        let lab = Lab::builder().config(&host.block("")).start().await;
+
+        host.now_serves(status, text);
+        lab.reload(&host.block("")).await;
+
+        assert_eq!(lab.ask("ads.example", "A").await.addresses(), ["0.0.0.0"], "{why}");
+        assert_eq!(lab.sample("dnsward_list_up{list=\"remote\"}").await, 0, "{why}");
+    }
+}
+
+#[tokio::test]
+async fn a_kept_copy_outlives_the_server_and_the_host() {
+    let host = ListHost::start("||ads.example^").await;
+    let lab = Lab::builder().with_data_dir().config(&host.block("")).start().await;
+    let data = lab.path("data");
+    let kept = tempfile::tempdir().unwrap();
+    std::fs::rename(&data, kept.path().join("data")).unwrap();
+    host.now_serves(StatusCode::NOT_FOUND, "");
+
+    let config = format!("data_dir = '{}'\n", kept.path().join("data").display());
+    let second = Lab::builder().config(&config).config(&host.block("")).start().await;
+
+    assert_eq!(second.ask("ads.example", "A").await.addresses(), ["0.0.0.0"]);
+}
+
+#[tokio::test]
+async fn a_list_on_a_private_address_needs_permission() {
+    let host = ListHost::start("||ads.example^").await;
+    let block = host.block("").replace("allow_private = true", "");
+    let lab = Lab::builder().upstream(Fake::new()).config(&block).start().await;
+
+    assert_eq!(lab.ask("ads.example", "A").await.rcode(), 3);
+    assert_eq!(host.page.asked.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_list_host_is_looked_up_through_our_own_upstream() {
+    let host = ListHost::start("||ads.example^").await;
+    let fake = Fake::new().a("lists.example", [127, 0, 0, 1]);
+    let block = host.block("").replace("127.0.0.1", "lists.example");
+
+    let lab = Lab::builder().upstream(fake.clone()).config(&block).start().await;
+    let forbidden = block.replace("allow_private = true", "");
+    let wary = Lab::builder().upstream(fake).config(&forbidden).start().await;
+
+    assert_eq!(lab.ask("ads.example", "A").await.addresses(), ["0.0.0.0"]);
+    assert_eq!(wary.ask("ads.example", "A").await.rcode(), 3);
+    assert_eq!(host.page.asked.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_list_larger_than_it_may_be_is_not_taken() {
+    let host = ListHost::start(&"||ads.example^\n".repeat(1000)).await;
+    let block = host.block("max_bytes = '1KiB'");
+    let lab = Lab::builder().upstream(Fake::new()).config(&block).start().await;
+
+    assert_eq!(lab.ask("ads.example", "A").await.rcode(), 3);
+}
+
+#[tokio::test]
+async fn missing_and_broken_lists_hurt_nobody_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let junk = directory.path().join("junk.txt");
+    std::fs::write(&junk, b"\xff\xfe\0\0 ???\n!!!!\n^^^^\nstill.example\n").unwrap();
+    let config = format!(
+        "[[lists]]\nname = 'missing'\npath = '{}/none'\n[[lists]]\nname = 'junk'\npath = '{}'\n{}",
+        directory.path().display(),
+        junk.display(),
+        list("good", &["||ads.example^"])
+    );
+    let lab = Lab::builder().config(&config).start().await;
+
+    assert_eq!(lab.ask("ads.example", "A").await.ede(), [(15, "good".to_owned())]);
+    assert_eq!(lab.ask("still.example", "A").await.ede(), [(15, "junk".to_owned())]);
+    assert_eq!(lab.sample("dnsward_list_up{list=\"missing\"}").await, 0);
+    assert_eq!(lab.sample("dnsward_list_up{list=\"good\"}").await, 1);
+}

@@ -1,0 +1,53 @@
+//! The end of a server: nothing that was asked stays unanswered.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::lab::{Fake, Lab, Reply, question};
+
+#[tokio::test]
+async fn queries_in_flight_are_answered_before_the_end() {
+    let gate = Arc::new(Notify::new());
+    let fake = Fake::new().a("slow.example", [192, 0, 2, 1]).gated(&gate);
+    let lab = Lab::builder().upstream(fake).start().await;
+    let mut conversation = lab.connect().await;
+    conversation.send(&question("slow.example", "A").to_vec().unwrap()).await;
+    conversation.send(&question("localhost", "A").to_vec().unwrap()).await;
+    conversation.receive().await.expect("the quick answer, so that the slow query has been read");
+
+    let ending = tokio::spawn(lab.server.shut_down());
+    gate.notify_one();
+    let answer = Reply::read(&conversation.receive().await.expect("the slow answer"));
+
+    assert_eq!(answer.addresses(), ["192.0.2.1"]);
+    assert!(conversation.receive().await.is_none());
+    ending.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_has_arrived_before_the_end_is_read_until_nothing_is_left() {
+    let lab = Lab::builder().start().await;
+    let mut conversation = lab.connect().await;
+    for _ in 0..200 {
+        conversation.send(&question("localhost", "A").to_vec().unwrap()).await;
+    }
+
+    lab.server.shut_down().await;
+
+    for number in 0..200 {
+        assert!(conversation.receive().await.is_some(), "answer {number}");
+    }
+    assert!(conversation.receive().await.is_none());
+}
+
+#[tokio::test]
+async fn a_port_is_free_again_after_the_end() {
+    let lab = Lab::builder().start().await;
+    let address = lab.dns();
+
+    lab.server.shut_down().await;
+
+    std::net::TcpListener::bind(address).expect("the TCP port is free");
+    std::net::UdpSocket::bind(address).expect("the UDP port is free");
+}

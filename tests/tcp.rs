@@ -1,0 +1,133 @@
+//! Connections: frames in any pieces, many queries at once, answers as they become ready.
+
+use std::sync::Arc;
+
+use tokio::{io::AsyncWriteExt as _, sync::Notify};
+
+use crate::lab::{Fake, Lab, Reply, frame, question};
+
+/// A query's bytes with this id.
+fn numbered(id: u16, name: &str) -> Vec<u8> {
+    let mut message = question(name, "A");
+    message.metadata.id = id;
+    message.to_vec().unwrap()
+}
+
+#[tokio::test]
+async fn a_query_may_come_in_pieces_and_many_in_one() {
+    let lab = Lab::builder().start().await;
+    let mut conversation = lab.connect().await;
+
+    for octet in frame(&numbered(1, "localhost")) {
+        conversation.stream.write_all(&[octet]).await.unwrap();
+        conversation.stream.flush().await.unwrap();
+    }
+    let first = conversation.receive().await.unwrap();
+    let many: Vec<u8> = (2..200).flat_map(|id| frame(&numbered(id, "localhost"))).collect();
+    conversation.stream.write_all(&many).await.unwrap();
+
+    assert_eq!(Reply::read(&first).message.metadata.id, 1);
+    for id in 2..200 {
+        let answer = conversation.receive().await.unwrap();
+        assert_eq!(Reply::read(&answer).message.metadata.id, id);
+    }
+}
+
+#[tokio::test]
+async fn a_slow_answer_holds_up_none_behind_it() {
+    let gate = Arc::new(Notify::new());
+    let fake = Fake::new().a("slow.example", [192, 0, 2, 1]).gated(&gate);
+    let lab = Lab::builder().upstream(fake).start().await;
+    let mut conversation = lab.connect().await;
+
+    conversation.send(&numbered(1, "slow.example")).await;
+    conversation.send(&numbered(2, "localhost")).await;
+    let first = Reply::read(&conversation.receive().await.unwrap());
+    gate.notify_one();
+    let second = Reply::read(&conversation.receive().await.unwrap());
+
+    assert_eq!((first.message.metadata.id, second.message.metadata.id), (2, 1));
+}
+
+#[tokio::test]
+async fn there_is_no_cap_on_queries_of_one_connection() {
+    let lab = Lab::builder().start().await;
+    let mut conversation = lab.connect().await;
+
+    for id in 0..5_000 {
+        conversation.send(&numbered(id, "localhost")).await;
+        let answer = conversation.receive().await.expect("the connection stays open");
+        assert_eq!(Reply::read(&answer).message.metadata.id, id);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_over_its_limit_waits_and_is_not_closed() {
+    let gate = Arc::new(Notify::new());
+    let fake = (0..50).fold(Fake::new().gated(&gate), |fake, number| {
+        fake.a(&format!("n{number}.example"), [192, 0, 2, number])
+    });
+    let limit = "dns.limits.in_flight_per_connection = 2";
+    let lab = Lab::builder().upstream(fake).config(limit).start().await;
+    let mut conversation = lab.connect().await;
+
+    for number in 0..50 {
+        conversation.send(&numbered(number, &format!("n{number}.example"))).await;
+    }
+    let opener = tokio::spawn(async move {
+        loop {
+            gate.notify_one();
+            tokio::task::yield_now().await;
+        }
+    });
+    let mut ids = Vec::new();
+    for _ in 0..50 {
+        ids.push(Reply::read(&conversation.receive().await.unwrap()).message.metadata.id);
+    }
+    opener.abort();
+
+    ids.sort_unstable();
+    assert_eq!(ids, (0..50).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn whoever_stops_sending_still_gets_the_answers() {
+    let gate = Arc::new(Notify::new());
+    let fake = Fake::new().a("slow.example", [192, 0, 2, 1]).gated(&gate);
+    let lab = Lab::builder().upstream(fake).start().await;
+    let mut conversation = lab.connect().await;
+
+    conversation.send(&numbered(7, "slow.example")).await;
+    conversation.stream.shutdown().await.unwrap();
+    gate.notify_one();
+
+    assert_eq!(Reply::read(&conversation.receive().await.unwrap()).addresses(), ["192.0.2.1"]);
+    assert!(conversation.receive().await.is_none());
+}
+
+#[tokio::test]
+async fn connecting_and_closing_costs_nothing_and_says_nothing() {
+    let lab = Lab::builder().start().await;
+
+    for _ in 0..100 {
+        drop(lab.connect().await);
+    }
+
+    assert_eq!(lab.ask("localhost", "A").await.addresses(), ["127.0.0.1"]);
+    assert_eq!(lab.sample("dnsward_malformed_queries_total").await, 0);
+}
+
+#[tokio::test]
+async fn a_broken_message_is_answered_and_the_connection_goes_on() {
+    let lab = Lab::builder().start().await;
+    let mut conversation = lab.connect().await;
+    let mut broken = numbered(1, "localhost");
+    broken[5] = 9;
+
+    conversation.send(&broken).await;
+    conversation.send(b"").await;
+    conversation.send(&numbered(2, "localhost")).await;
+
+    assert_eq!(conversation.receive().await.unwrap()[3] & 0xf, 1);
+    assert_eq!(Reply::read(&conversation.receive().await.unwrap()).message.metadata.id, 2);
+}

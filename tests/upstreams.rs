@@ -1,0 +1,103 @@
+//! Upstreams that fail, hang and lie, and what becomes of the queries.
+
+use std::sync::Arc;
+
+use hickory_proto::op::ResponseCode;
+use tokio::sync::Notify;
+
+use crate::lab::{Fake, Lab};
+
+#[tokio::test]
+async fn a_thousand_waiters_make_one_flight() {
+    let gate = Arc::new(Notify::new());
+    let fake = Fake::new().a("www.example", [192, 0, 2, 1]).gated(&gate);
+    let lab = Lab::builder().upstream(fake).start().await;
+    let mut conversations = Vec::new();
+
+    for _ in 0..100 {
+        let mut conversation = lab.connect().await;
+        for _ in 0..10 {
+            let query = crate::lab::question("www.example", "A").to_vec().unwrap();
+            conversation.send(&query).await;
+        }
+        conversations.push(conversation);
+    }
+    gate.notify_one();
+
+    for conversation in &mut conversations {
+        for _ in 0..10 {
+            let answer = conversation.receive().await.unwrap();
+            assert_eq!(crate::lab::Reply::read(&answer).addresses(), ["192.0.2.1"]);
+        }
+    }
+    assert_eq!(lab.upstream_hits(), 1);
+}
+
+#[tokio::test]
+async fn another_server_answers_for_one_that_fails() {
+    for (bad, why) in [
+        (Fake::new().status(500), "a server error"),
+        (Fake::new().wrong_question(), "an answer to another question"),
+        (Fake::new().failing(ResponseCode::ServFail), "SERVFAIL"),
+    ] {
+        let good = Fake::new().a("www.example", [192, 0, 2, 1]);
+        let lab = Lab::builder().upstream(bad).upstream(good).start().await;
+
+        assert_eq!(lab.ask("www.example", "A").await.addresses(), ["192.0.2.1"], "{why}");
+    }
+}
+
+#[tokio::test]
+async fn when_nobody_can_be_reached_the_answer_says_so() {
+    let lab = Lab::builder().start().await;
+
+    let reply = lab.ask("www.example", "A").await;
+
+    assert_eq!((reply.rcode(), reply.ede()[0].0), (2, 22));
+}
+
+#[tokio::test]
+async fn when_every_answer_is_bad_the_answer_says_so() {
+    let lab = Lab::builder().upstream(Fake::new().status(503)).start().await;
+
+    let reply = lab.ask("www.example", "A").await;
+
+    assert_eq!((reply.rcode(), reply.ede()[0].0), (2, 23));
+}
+
+#[tokio::test]
+async fn a_query_gets_its_answer_within_the_budget_even_from_a_silent_upstream() {
+    let config = "upstream.timeout = '300ms'";
+    let lab = Lab::builder().upstream(Fake::new().hanging()).config(config).start().await;
+    let started = std::time::Instant::now();
+
+    let reply = lab.ask("www.example", "A").await;
+
+    assert_eq!((reply.rcode(), reply.ede()[0].0), (2, 22));
+    assert!(started.elapsed() < std::time::Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn a_refusal_that_all_servers_share_is_passed_on() {
+    let lab = Lab::builder().upstream(Fake::new().failing(ResponseCode::Refused)).start().await;
+
+    assert_eq!(lab.ask("www.example", "A").await.rcode(), 5);
+}
+
+#[tokio::test]
+async fn more_queries_than_may_wait_are_told_so_at_once() {
+    let config = "dns.limits.in_flight = 3";
+    let lab = Lab::builder().upstream(Fake::new().hanging()).config(config).start().await;
+    let mut conversation = lab.connect().await;
+
+    for number in 0..4 {
+        let query = crate::lab::question(&format!("n{number}.example"), "A").to_vec().unwrap();
+        conversation.send(&query).await;
+    }
+    let reply = crate::lab::Reply::read(&conversation.receive().await.unwrap());
+
+    let text = "too many queries wait for an upstream".to_owned();
+    assert_eq!((reply.rcode(), reply.ede()), (2, vec![(23, text)]));
+    assert_eq!(lab.sample("dnsward_queries_overloaded_total").await, 1);
+    assert_eq!(lab.ask("localhost", "A").await.addresses(), ["127.0.0.1"]);
+}
