@@ -119,8 +119,6 @@ fn the_settings_of_the_mesh_differ_only_where_the_mesh_does() {
     };
 
     assert_eq!(take("dns", "udp").as_str(), Some("truncate"));
-    take("admin", "trusted_proxies");
-    take("admin", "trusted_hops");
     assert_eq!(mesh, settings(BASE));
 }
 
