@@ -283,3 +283,53 @@ fn overwrite(out: &mut [u8], at: usize, bytes: &[u8]) {
 pub fn seconds(time: Duration) -> u32 {
     u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::{
+        cache::Bounds,
+        query::{Client, Transport},
+    };
+
+    const QUERY: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01A\x04tEst\0\0\x01\0\x01";
+    const RESPONSE: &[u8] = b"\0\0\x81\x80\0\x01\0\x01\0\0\0\0\x01a\x04test\0\0\x01\0\x01\
+        \xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01";
+
+    fn query() -> Query {
+        let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        Query::read(QUERY, Client { address, transport: Transport::Udp }).unwrap()
+    }
+
+    #[test]
+    fn a_cached_answer_ages_and_never_below_zero() {
+        let bounds =
+            Bounds { min: Duration::ZERO, max: Duration::MAX, max_negative: Duration::MAX };
+        let stored = Instant::now();
+        let entry = Entry::new(RESPONSE, Duration::ZERO, &bounds, 0, stored).unwrap();
+        let mut out = Vec::new();
+
+        for (age, shown) in [(0, 60), (25, 35), (59, 1), (60, 0), (600, 0)] {
+            cached(&query(), &entry, stored + Duration::from_secs(age), &mut out);
+            assert_eq!(wire::u32_at(&out, 30), Some(shown), "after {age} s");
+        }
+        assert_eq!(out[..2], QUERY[..2]);
+        assert_eq!(out[12..24], QUERY[12..24]);
+    }
+
+    #[test]
+    fn a_long_reason_is_cut_at_a_characters_edge() {
+        let mut edns = query();
+        edns.edns = Some(crate::query::Edns { udp_size: 1232, version: 0, dnssec_ok: false });
+        let name = "\u{e9}".repeat(100);
+        let mut out = Vec::new();
+
+        empty(&edns, Rcode::Refused, Some(Ede::Blocked(&name)), &mut out);
+
+        let message = hickory_proto::op::Message::from_vec(&out).unwrap();
+        assert!(message.edns.is_some_and(|edns| edns.options().as_ref().len() == 1));
+        assert!(std::str::from_utf8(&out[out.len() - 96..]).is_ok());
+    }
+}

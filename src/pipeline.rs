@@ -17,12 +17,13 @@ use tokio::time::Instant;
 
 use crate::{
     cache::{Cache, Key},
+    config::Config,
     metrics::Metrics,
-    policy::Decision,
+    policy::{Decision, Lists, Policy},
     query::Query,
     querylog::{Answered, Outcome, QueryLog},
     snapshot::Published,
-    upstream::{Resolved, Upstream},
+    upstream::{Engine, Resolved, Upstream, UpstreamError},
 };
 
 pub use pending::Pending;
@@ -50,6 +51,25 @@ pub enum Progress {
 }
 
 impl Pipeline {
+    /// A pipeline with an empty cache and no list loaded, and what has to run for its upstreams.
+    ///
+    /// # Errors
+    /// Where no client can be made of the upstream settings.
+    pub fn new(config: &Arc<Config>) -> Result<(Arc<Self>, Engine), UpstreamError> {
+        let cache = Cache::new(config.cache.max_bytes.0);
+        let (upstream, engine) = Upstream::new(config, cache.clone())?;
+        let no_lists = Lists { are_loaded: config.lists.is_empty(), ..Lists::default() };
+        let policy = Policy::new(config.clone(), no_lists);
+        let pipeline = Self {
+            published: Arc::new(Published::new(config.clone(), policy)),
+            cache,
+            upstream,
+            log: Arc::default(),
+            metrics: Arc::default(),
+        };
+        Ok((Arc::new(pipeline), engine))
+    }
+
     /// Answers a query as far as that needs no waiting; the answer is written to `out`.
     pub fn begin(self: &Arc<Self>, query: &Query, out: &mut Vec<u8>) -> Progress {
         let started = Instant::now();

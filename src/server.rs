@@ -2,7 +2,7 @@
 //! started in order and drained in reverse. The only place that knows all the parts.
 
 mod bind;
-mod drain;
+pub(crate) mod drain;
 mod holder;
 mod http;
 mod publish;
@@ -15,15 +15,11 @@ use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
     admin::AdminBackend,
-    cache::Cache,
     config::Config,
     lists::ListStore,
-    metrics::{self, Health, Metrics, Scrape},
+    metrics::{self, Health, Scrape},
     pipeline::Pipeline,
-    policy::{Lists, Policy},
-    querylog::QueryLog,
-    snapshot::Published,
-    upstream::{Engine, Upstream, UpstreamError},
+    upstream::UpstreamError,
 };
 
 pub use bind::{BindError, TakenPort};
@@ -95,7 +91,7 @@ impl Server {
         };
         let (hash, first_password) = state::password(&config)?;
 
-        let (pipeline, engine) = make_pipeline(&config)?;
+        let (pipeline, engine) = Pipeline::new(&config)?;
         let (drain, watch) = drain::channel();
         let room = Arc::new(Semaphore::new(config.dns.limits.tcp_connections));
         threads::start_upstream(engine)?;
@@ -164,19 +160,4 @@ impl Server {
         }
         self.tasks.shutdown().await;
     }
-}
-
-fn make_pipeline(config: &Arc<Config>) -> Result<(Arc<Pipeline>, Engine), UpstreamError> {
-    let cache = Cache::new(config.cache.max_bytes.0);
-    let (upstream, engine) = Upstream::new(config, cache.clone())?;
-    let no_lists = Lists { are_loaded: config.lists.is_empty(), ..Lists::default() };
-    let policy = Policy::new(config.clone(), no_lists);
-    let pipeline = Pipeline {
-        published: Arc::new(Published::new(config.clone(), policy)),
-        cache,
-        upstream,
-        log: Arc::new(QueryLog::default()),
-        metrics: Arc::new(Metrics::default()),
-    };
-    Ok((Arc::new(pipeline), engine))
 }

@@ -12,6 +12,7 @@ mod dig;
 mod lists;
 mod metrics;
 mod packets;
+mod program;
 mod reload;
 mod shutdown;
 mod tcp;

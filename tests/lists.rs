@@ -7,6 +7,8 @@ use std::sync::{
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 use crate::lab::{Fake, Lab, list};
 
 /// A web server with one list that tests can change.
@@ -19,14 +21,18 @@ struct ListHost {
 struct Page {
     content: Mutex<(StatusCode, String)>,
     asked: AtomicUsize,
+    /// Shut while a test wants downloads to take their time.
+    gate: Semaphore,
 }
 
 impl ListHost {
     async fn start(text: &str) -> Self {
         let content = Mutex::new((StatusCode::OK, text.to_owned()));
-        let page = Arc::new(Page { content, asked: AtomicUsize::new(0) });
+        let gate = Semaphore::new(1);
+        let page = Arc::new(Page { content, asked: AtomicUsize::new(0), gate });
         let serve = async |State(page): State<Arc<Page>>| {
             page.asked.fetch_add(1, Ordering::SeqCst);
+            let _open = page.gate.acquire().await;
             page.content.lock().unwrap().clone()
         };
         let router = Router::new().route("/list.txt", get(serve)).with_state(page.clone());
@@ -34,6 +40,11 @@ impl ListHost {
         let url = format!("http://{}/list.txt", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { url, page }
+    }
+
+    /// Lets downloads wait until the permit is dropped.
+    async fn shut(&self) -> SemaphorePermit<'_> {
+        self.page.gate.acquire().await.unwrap()
     }
 
     fn now_serves(&self, status: StatusCode, text: &str) {
@@ -138,4 +149,36 @@ async fn missing_and_broken_lists_hurt_nobody_else() {
     assert_eq!(lab.ask("still.example", "A").await.ede(), [(15, "junk".to_owned())]);
     assert_eq!(lab.sample("dnsward_list_up{list=\"missing\"}").await, 0);
     assert_eq!(lab.sample("dnsward_list_up{list=\"good\"}").await, 1);
+}
+
+#[tokio::test]
+async fn while_the_first_lists_load_it_answers_but_is_not_ready() {
+    let host = ListHost::start("||ads.example^").await;
+    let shut = host.shut().await;
+    let fake = Fake::new().a("ads.example", [192, 0, 2, 66]);
+    let builder = Lab::builder().upstream(fake).config(&host.block(""));
+    let lab = builder.without_waiting().start().await;
+
+    assert_eq!(lab.ask("ads.example", "A").await.addresses(), ["192.0.2.66"]);
+    assert_eq!(lab.get_metrics("/readyz").await, (503, "not ready: lists are loading\n".into()));
+    drop(shut);
+    lab.server.lists_loaded().await;
+
+    assert_eq!(lab.ask("ads.example", "A").await.addresses(), ["0.0.0.0"]);
+    assert_eq!(lab.get_metrics("/readyz").await.0, 200);
+}
+
+#[tokio::test]
+async fn nothing_gets_past_the_first_lists_where_that_is_asked_for() {
+    let host = ListHost::start("||ads.example^").await;
+    let shut = host.shut().await;
+    let config = format!("[blocking]\nuntil_loaded = 'servfail'\n{}", host.block(""));
+    let lab = Lab::builder().upstream(Fake::new()).config(&config).without_waiting().start().await;
+
+    let early = lab.ask("www.example", "A").await;
+    drop(shut);
+    lab.server.lists_loaded().await;
+
+    assert_eq!((early.rcode(), early.ede()[0].0), (2, 14));
+    assert_eq!(lab.ask("www.example", "A").await.rcode(), 3);
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use crate::lab::{Fake, Lab, Reply, question};
+use crate::lab::{Fake, Lab, Reply, plain_client, question};
 
 #[tokio::test]
 async fn queries_in_flight_are_answered_before_the_end() {
@@ -39,6 +39,29 @@ async fn what_has_arrived_before_the_end_is_read_until_nothing_is_left() {
         assert!(conversation.receive().await.is_some(), "answer {number}");
     }
     assert!(conversation.receive().await.is_none());
+}
+
+#[tokio::test]
+async fn a_server_that_ends_is_not_ready_while_it_still_answers() {
+    let gate = Arc::new(Notify::new());
+    let fake = Fake::new().a("slow.example", [192, 0, 2, 1]).gated(&gate);
+    let lab = Lab::builder().upstream(fake).start().await;
+    let mut conversation = lab.connect().await;
+    conversation.send(&question("slow.example", "A").to_vec().unwrap()).await;
+    conversation.send(&question("localhost", "A").to_vec().unwrap()).await;
+    conversation.receive().await.expect("the quick answer, so that the slow query has been read");
+    let ready = format!("http://{}/readyz", lab.server.addresses().metrics.unwrap());
+
+    let ending = tokio::spawn(lab.server.shut_down());
+    let mut status = 200;
+    while status == 200 {
+        status = plain_client().get(&ready).send().await.unwrap().status().as_u16();
+    }
+    gate.notify_one();
+
+    assert_eq!(status, 503);
+    assert!(conversation.receive().await.is_some());
+    ending.await.unwrap();
 }
 
 #[tokio::test]

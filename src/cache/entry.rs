@@ -4,6 +4,9 @@
 //! OPT, which is between two neighbours, is taken off. What a policy must judge, the names that
 //! the answer points to, is found once, here.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use blocker::Name;

@@ -4,14 +4,14 @@ use tokio::sync::watch;
 
 /// Starts the drain.
 #[derive(Debug)]
-pub(super) struct DrainTrigger(watch::Sender<bool>);
+pub(crate) struct DrainTrigger(watch::Sender<bool>);
 
 /// Learns of the drain.
 #[derive(Clone, Debug)]
 pub struct Drain(watch::Receiver<bool>);
 
 /// A trigger and what it triggers.
-pub(super) fn channel() -> (DrainTrigger, Drain) {
+pub(crate) fn channel() -> (DrainTrigger, Drain) {
     let (trigger, drain) = watch::channel(false);
     (DrainTrigger(trigger), Drain(drain))
 }

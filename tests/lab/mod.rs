@@ -24,6 +24,7 @@ pub(crate) struct LabBuilder {
     upstreams: Vec<Fake>,
     config: String,
     keeps_data: bool,
+    waits_for_lists: bool,
 }
 
 /// A running server, its upstreams and its directory.
@@ -37,7 +38,12 @@ pub(crate) struct Lab {
 impl Lab {
     /// A lab without upstream and with an empty configuration.
     pub(crate) fn builder() -> LabBuilder {
-        LabBuilder { upstreams: Vec::new(), config: String::new(), keeps_data: false }
+        LabBuilder {
+            upstreams: Vec::new(),
+            config: String::new(),
+            keeps_data: false,
+            waits_for_lists: true,
+        }
     }
 }
 
@@ -67,6 +73,12 @@ impl LabBuilder {
         self
     }
 
+    /// Does not wait for the lists at the start.
+    pub(crate) fn without_waiting(mut self) -> Self {
+        self.waits_for_lists = false;
+        self
+    }
+
     /// Starts it and waits until its lists are loaded.
     pub(crate) async fn start(self) -> Lab {
         let directory = tempfile::tempdir().unwrap();
@@ -77,7 +89,9 @@ impl LabBuilder {
         let preamble = preamble(&upstreams, &directory, self.keeps_data);
         let config = parse(&preamble, &self.config);
         let server = Server::start(config, TakenPort::Fail).await.expect("the server starts");
-        server.lists_loaded().await;
+        if self.waits_for_lists {
+            server.lists_loaded().await;
+        }
         Lab { server, upstreams, directory, preamble }
     }
 }

@@ -199,3 +199,47 @@ fn frame_at(unread: &[u8], at: usize) -> Option<&[u8]> {
     let start = at + PREFIX;
     unread.get(start..start + length)
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::{config::Config, server::drain};
+
+    /// Both ends of a connection, the server's end ready to serve.
+    async fn pair() -> (TcpStream, Connection) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, peer) = listener.accept().await.unwrap();
+        let (pipeline, _engine) = Pipeline::new(&Arc::new(Config::default())).unwrap();
+        (client, Connection::new(stream, peer, pipeline))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_client_is_let_go_after_half_a_minute() {
+        let (mut client, connection) = pair().await;
+        let (_trigger, drain) = drain::channel();
+        let started = Instant::now();
+
+        connection.serve(drain).await;
+
+        assert_eq!(started.elapsed().as_secs(), IDLE.as_secs());
+        assert_eq!(client.read(&mut [0; 1]).await.unwrap(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_no_answers_is_let_go() {
+        let (client, connection) = pair().await;
+        let (_trigger, drain) = drain::channel();
+        let query = b"\0\x1d\0\0\x01\0\0\x01\0\0\0\0\0\0\x01x\x09localhost\0\0\x01\0\x01";
+        let flood = query.repeat(1000);
+        let (kept_open, mut sender) = client.into_split();
+        let sending = tokio::spawn(async move { while sender.write_all(&flood).await.is_ok() {} });
+
+        connection.serve(drain).await;
+
+        drop(kept_open);
+        sending.await.unwrap();
+    }
+}

@@ -1,0 +1,123 @@
+//! The program under signals and changing files, as an init system or Kubernetes runs it.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, ChildStderr, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+/// Longest that a test waits for a change to show.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running program with a configuration file of its own.
+struct Program {
+    child: Child,
+    log: BufReader<ChildStderr>,
+    dns: String,
+    directory: TempDir,
+}
+
+impl Program {
+    fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        write_config(directory.path(), "one.example");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_dnsward"))
+            .args(["serve", "--config", "current.toml"])
+            .current_dir(directory.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let dns = loop {
+            let mut line = String::new();
+            assert_ne!(log.read_line(&mut line).unwrap(), 0, "it has ended");
+            let event: serde_json::Value = serde_json::from_str(&line).expect("a JSON line");
+            if event["message"] == "serving" {
+                break event["dns"].as_str().unwrap().to_owned();
+            }
+        };
+        Self { child, log, dns, directory }
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+
+    /// Whether a name is blocked within the time a test waits.
+    fn comes_to_block(&self, name: &str) -> bool {
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
+            let asked = Command::new(env!("CARGO_BIN_EXE_dnsward"))
+                .args(["query", name, "--server", &self.dns])
+                .output()
+                .unwrap();
+            if String::from_utf8_lossy(&asked.stdout).contains("EDE 15") {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Reads the log until a line says this.
+    fn comes_to_say(&mut self, words: &str) -> bool {
+        let mut line = String::new();
+        while self.log.read_line(&mut line).unwrap_or(0) > 0 {
+            if line.contains(words) {
+                return true;
+            }
+            line.clear();
+        }
+        false
+    }
+
+    fn terminate(mut self) -> bool {
+        self.signal("-TERM");
+        self.child.wait().unwrap().success()
+    }
+}
+
+/// Writes a configuration the way Kubernetes does: aside, and then a link is swapped.
+fn write_config(directory: &Path, blocked: &str) {
+    let text = format!(
+        "dns.listen = ['127.0.0.1:0']\nadmin.listen = ''\nmetrics.listen = ''\n\
+         upstream.servers = ['https://127.0.0.1:9/dns-query']\nupstream.timeout = '200ms'\n\
+         [[lists]]\nname = 'ours'\ninline = ['{blocked}']\n"
+    );
+    let file = directory.join(format!("{blocked}.toml"));
+    std::fs::write(&file, text).unwrap();
+    let link = directory.join("next");
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    std::fs::rename(link, directory.join("current.toml")).unwrap();
+}
+
+#[test]
+fn a_changed_file_is_noticed_and_a_hangup_reads_it_again() {
+    let program = Program::start();
+
+    assert!(program.comes_to_block("one.example"));
+    write_config(program.directory.path(), "two.example");
+    assert!(program.comes_to_block("two.example"), "the swapped link was not noticed");
+    write_config(program.directory.path(), "three.example");
+    program.signal("-HUP");
+    assert!(program.comes_to_block("three.example"), "the hangup was not noticed");
+    assert!(program.terminate());
+}
+
+#[test]
+fn a_bad_configuration_changes_nothing_and_is_told() {
+    let mut program = Program::start();
+    assert!(program.comes_to_block("one.example"));
+
+    let bad = program.directory.path().join("one.example.toml");
+    std::fs::write(bad, "dns.udp = 'sideways'\n").unwrap();
+    program.signal("-HUP");
+
+    assert!(program.comes_to_say("dns.udp: is not a value this key can have"));
+    assert!(program.comes_to_block("one.example"));
+    assert!(program.terminate());
+}
