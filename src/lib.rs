@@ -29,6 +29,7 @@
 //! | `metrics` | what is counted, and the listener for monitoring |
 //! | `admin` | the running server as the admin page sees it |
 //! | `cli` | the commands |
+//! | `causes` | an error with its causes, in one line |
 
 pub mod listener;
 pub mod query;
@@ -47,3 +48,4 @@ pub mod lists;
 pub mod metrics;
 pub mod admin;
 pub mod cli;
+mod causes;

@@ -18,6 +18,7 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio::time::Instant;
 
 use crate::{
+    causes,
     config::{Config, List, ListSource},
     policy::{Groups, Lists},
     querylog::unix_milliseconds,
@@ -25,7 +26,7 @@ use crate::{
 };
 
 use copies::Copies;
-use fetch::{FetchError, Fetcher};
+use fetch::Fetcher;
 
 /// Downloads at a time: quick for a handful of lists, polite to one host that has them all.
 const DOWNLOADS: usize = 4;
@@ -152,7 +153,7 @@ impl ListStore {
                 self.copies.keep(url, text)
             }
             Err(error) => {
-                let error = FetchError::chain(&error);
+                let error = causes::one_line(&error);
                 tracing::warn!(list = %list.name, %error, "a list could not be downloaded");
                 self.copies.note_failure(url, error)
             }
@@ -208,7 +209,7 @@ impl ListStore {
             ListSource::Inline(lines) => Some(Ok(Text::now(lines.join("\n").into_bytes()))),
             ListSource::Path(path) => Some(match fetch::read_file(path, list.max_bytes) {
                 Ok(bytes) => Ok(Text::now(bytes)),
-                Err(error) => Err(FetchError::chain(&error)),
+                Err(error) => Err(causes::one_line(&error)),
             }),
             ListSource::Url(url) => self.copies.find(url),
         }

@@ -38,10 +38,10 @@ const DRAIN: Duration = Duration::from_secs(5);
 #[non_exhaustive]
 pub enum StartError {
     /// An address cannot be had.
-    #[error(transparent)]
+    #[error("{0}")]
     Bind(#[from] BindError),
     /// There is no way to ask an upstream.
-    #[error(transparent)]
+    #[error("{0}")]
     Upstream(#[from] UpstreamError),
     /// No thread can be started.
     #[error("a thread cannot be started; is a limit on processes too low?")]

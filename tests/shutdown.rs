@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use crate::lab::{Fake, Lab, Reply, plain_client, question};
+use crate::lab::{Conversation, Fake, Lab, Reply, plain_client, question};
 
-#[tokio::test]
-async fn queries_in_flight_are_answered_before_the_end() {
+/// A server that has read a query whose answer waits until the gate is opened.
+async fn with_a_slow_query() -> (Lab, Conversation, Arc<Notify>) {
     let gate = Arc::new(Notify::new());
     let fake = Fake::new().a("slow.example", [192, 0, 2, 1]).gated(&gate);
     let lab = Lab::builder().upstream(fake).start().await;
@@ -15,6 +15,12 @@ async fn queries_in_flight_are_answered_before_the_end() {
     conversation.send(&question("slow.example", "A").to_vec().unwrap()).await;
     conversation.send(&question("localhost", "A").to_vec().unwrap()).await;
     conversation.receive().await.expect("the quick answer, so that the slow query has been read");
+    (lab, conversation, gate)
+}
+
+#[tokio::test]
+async fn queries_in_flight_are_answered_before_the_end() {
+    let (lab, mut conversation, gate) = with_a_slow_query().await;
 
     let ending = tokio::spawn(lab.server.shut_down());
     gate.notify_one();
@@ -43,13 +49,7 @@ async fn what_has_arrived_before_the_end_is_read_until_nothing_is_left() {
 
 #[tokio::test]
 async fn a_server_that_ends_is_not_ready_while_it_still_answers() {
-    let gate = Arc::new(Notify::new());
-    let fake = Fake::new().a("slow.example", [192, 0, 2, 1]).gated(&gate);
-    let lab = Lab::builder().upstream(fake).start().await;
-    let mut conversation = lab.connect().await;
-    conversation.send(&question("slow.example", "A").to_vec().unwrap()).await;
-    conversation.send(&question("localhost", "A").to_vec().unwrap()).await;
-    conversation.receive().await.expect("the quick answer, so that the slow query has been read");
+    let (lab, mut conversation, gate) = with_a_slow_query().await;
     let ready = format!("http://{}/readyz", lab.server.addresses().metrics.unwrap());
 
     let ending = tokio::spawn(lab.server.shut_down());

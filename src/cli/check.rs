@@ -1,8 +1,9 @@
 //! `dnsward check`: everything that is wrong with a configuration, and what it cannot do yet.
 
-use super::{Exit, Form, complain, error_line, print, serve::chain};
+use super::{Exit, Form, complain, error_line, print};
 use crate::{
     cache::Cache,
+    causes,
     config::{Config, Problem, Source, keys_without_effect},
     upstream::Upstream,
 };
@@ -42,7 +43,7 @@ fn usable(config: Config) -> Result<Config, Vec<Problem>> {
         Err(error) => {
             let found = format_args!("`{}`", config.upstream.ca_file);
             let allowed = "a PEM file of certificates";
-            Err(vec![Problem::new("upstream.ca_file", &chain(&error), found, allowed)])
+            Err(vec![Problem::new("upstream.ca_file", &causes::one_line(&error), found, allowed)])
         }
     }
 }

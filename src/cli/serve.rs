@@ -10,6 +10,7 @@ use tokio::{
 
 use super::{ConfigFile, Exit, demo::Demo, error_line, logging::Logging, print, read};
 use crate::{
+    causes,
     config::{Config, Problem, keys_without_effect},
     server::{Server, TakenPort},
 };
@@ -81,7 +82,7 @@ async fn serve(origin: &Origin, config: Config, logging: &Logging) -> Exit {
     let server = match Server::start(config, taken).await {
         Ok(server) => server,
         Err(error) => {
-            error_line(format_args!("the server cannot start: {}", chain(&error)));
+            error_line(format_args!("the server cannot start: {}", causes::one_line(&error)));
             return Exit::CannotStart;
         }
     };
@@ -127,7 +128,7 @@ async fn reload(origin: &Origin, server: &Server, logging: &Logging) {
     match server.reload(config).await {
         Ok(()) => tracing::info!("the configuration and the lists have been read again"),
         Err(error) => {
-            let error = chain(&error);
+            let error = causes::one_line(&error);
             tracing::error!(%error, "the new configuration is refused; the old one stays");
         }
     }
@@ -180,19 +181,4 @@ impl Signals {
 fn fingerprint(path: &Path) -> Option<(u64, i64, i64, u64)> {
     let file = fs::metadata(path).ok()?;
     Some((file.ino(), file.mtime(), file.mtime_nsec(), file.len()))
-}
-
-/// An error with its causes, as one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }

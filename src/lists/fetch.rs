@@ -5,7 +5,6 @@
 //! list could make this server look around in its own network.
 
 use std::{
-    error::Error,
     fs::File,
     io::{self, Read as _},
     net::IpAddr,
@@ -69,25 +68,11 @@ pub(super) enum FetchError {
     #[error("the download failed")]
     Http(#[from] reqwest::Error),
     /// `upstream.ca_file` is of no use.
-    #[error(transparent)]
+    #[error("{0}")]
     Roots(#[from] UpstreamError),
     /// The TLS settings are of no use.
     #[error("TLS cannot be set up")]
     Tls(#[from] rustls::Error),
-}
-
-impl FetchError {
-    /// The error with its causes, as one line.
-    pub(super) fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = self.source();
-        while let Some(cause) = source {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        text
-    }
 }
 
 impl Fetcher {

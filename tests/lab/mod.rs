@@ -16,7 +16,7 @@ use dnsward::{
 };
 use tempfile::TempDir;
 
-pub(crate) use ask::{Reply, frame, question};
+pub(crate) use ask::{Conversation, Reply, frame, question};
 pub(crate) use doh::{Fake, plain_client};
 
 /// What a lab is made of, until it starts.
