@@ -308,7 +308,7 @@ mod tests {
         let bounds =
             Bounds { min: Duration::ZERO, max: Duration::MAX, max_negative: Duration::MAX };
         let stored = Instant::now();
-        let entry = Entry::new(RESPONSE, Duration::ZERO, &bounds, 0, stored).unwrap();
+        let entry = Entry::new(RESPONSE, Duration::ZERO, &bounds, "".into(), stored).unwrap();
         let mut out = Vec::new();
 
         for (age, shown) in [(0, 60), (25, 35), (59, 1), (60, 0), (600, 0)] {

@@ -25,7 +25,7 @@ pub use admin::{Admin, Listen};
 pub use blocking::{BlockAnswer, Blocking, UntilLoaded};
 pub use cache::CacheSettings;
 pub use dns::{Dns, DnsTls, Limits, RateLimit, Threads, UdpMode};
-pub use effect::{keys_that_need_a_restart, keys_without_effect};
+pub use effect::{cautions, keys_that_need_a_restart, keys_without_effect};
 pub use observability::{
     Egress, EgressMode, Log, LogFormat, Metrics, Privacy, QueryLogSettings, Telemetry,
 };
@@ -77,8 +77,8 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// The server's own log.
     pub log: Log,
-    /// Dotted paths of the keys that the file or the environment set, in the order they were read.
-    pub set_keys: Vec<String>,
+    /// Dotted paths of the keys that differ from their defaults, in the order they were read.
+    pub changed_keys: Vec<String>,
 }
 
 impl Config {
@@ -95,7 +95,7 @@ impl Config {
         let mut root = Section::root(table, &mut context);
         let mut config = Self::read(&mut root);
         root.finish();
-        config.set_keys = context.finish()?;
+        config.changed_keys = context.finish()?;
         Ok(config)
     }
 
@@ -118,7 +118,7 @@ impl Config {
             egress: root.table("egress", Egress::read),
             telemetry: root.table("telemetry", Telemetry::read),
             log: root.table("log", Log::read),
-            set_keys: Vec::new(),
+            changed_keys: Vec::new(),
         };
         policy::check_names(&config, root);
         config

@@ -13,8 +13,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use blocker::{Matcher, Source};
-use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use blocker::{GroupSet, Matcher, MatcherBuilder, Source};
+use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use tokio::time::Instant;
 
 use crate::{
@@ -33,6 +33,9 @@ const DOWNLOADS: usize = 4;
 
 /// How soon a list is tried again that could not be downloaded.
 const RETRY: Duration = Duration::from_secs(300);
+
+/// What is said of a list that nobody has tried to download yet.
+const NOT_YET: &str = "not downloaded yet";
 
 /// Which lists are downloaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,25 +112,17 @@ impl ListStore {
         }
     }
 
-    /// Downloads lists anew; whether any text changed or any failure is new.
-    pub async fn download(&self, config: &Config, which: Which) -> bool {
+    /// Downloads lists anew, a few at a time.
+    pub fn download<'a>(&'a self, config: &'a Config, which: Which) -> Downloads<'a> {
         let now = Instant::now();
-        let is_due = |list, url| self.due_at(list, url).is_none_or(|due| due <= now);
-        let mut downloads = FuturesUnordered::new();
-        let mut has_changed = false;
+        let mut waiting = Vec::new();
         for (list, url) in remote(config) {
-            if which == Which::Due && !is_due(list, url) {
-                continue;
+            if which == Which::All || self.due_at(list, url).is_none_or(|due| due <= now) {
+                waiting.push((list, url));
             }
-            if downloads.len() == DOWNLOADS {
-                has_changed |= downloads.next().await.unwrap_or(false);
-            }
-            downloads.push(self.download_one(config, list, url));
         }
-        while let Some(is_change) = downloads.next().await {
-            has_changed |= is_change;
-        }
-        has_changed
+        let waiting = waiting.into_iter();
+        Downloads { store: self, config, waiting, under_way: FuturesUnordered::new() }
     }
 
     /// When the next list is due, where any is downloaded at all.
@@ -164,29 +159,10 @@ impl ListStore {
         let started = std::time::Instant::now();
         let groups = Groups::new(config);
         let mut builder = Matcher::builder();
-        let mut status = Vec::with_capacity(config.lists.len());
-        let mut are_loaded = true;
-        for list in config.lists.iter().filter(|list| list.enabled) {
-            let (text, error) = match self.text(list) {
-                Some(Ok(text)) => (text, None),
-                Some(Err(error)) => (Text::none(), Some(error)),
-                None => {
-                    are_loaded = false;
-                    (Text::none(), Some("not downloaded yet".to_owned()))
-                }
-            };
-            let source =
-                Source { name: &list.name, action: list.action, groups: groups.set(&list.groups) };
-            let report = builder.add_list(&source, &text.bytes);
-            let error = error.or_else(|| text.error.clone()).or_else(|| problem_of(&report));
-            if let Some(error) = &error {
-                tracing::warn!(list = %list.name, %error, "a list is not as it should be");
-            }
-            for sample in &report.samples {
-                tracing::debug!(list = %list.name, %sample, "a line of a list is no rule");
-            }
-            status.push(list_status(list, &report, &text, error));
-        }
+        let enabled = config.lists.iter().filter(|list| list.enabled);
+        let status: Vec<_> =
+            enabled.map(|list| self.add(list, groups.set(&list.groups), &mut builder)).collect();
+        let are_loaded = !status.iter().any(|list| list.error.as_deref() == Some(NOT_YET));
         let names = config.lists.iter().map(|list| Arc::from(list.name.as_str())).collect();
         let matcher = builder.build().unwrap_or_else(|error| {
             tracing::error!(%error, "no list counts; make the lists' patterns fewer");
@@ -203,6 +179,25 @@ impl ListStore {
         Lists { matcher: Arc::new(matcher), names, are_loaded }
     }
 
+    /// Adds a list to those that are compiled; how it does.
+    fn add(&self, list: &List, groups: GroupSet, builder: &mut MatcherBuilder) -> ListStatus {
+        let (text, error) = match self.text(list) {
+            Some(Ok(text)) => (text, None),
+            Some(Err(error)) => (Text::none(), Some(error)),
+            None => (Text::none(), Some(NOT_YET.to_owned())),
+        };
+        let source = Source { name: &list.name, action: list.action, groups };
+        let report = builder.add_list(&source, &text.bytes);
+        let error = error.or_else(|| text.error.clone()).or_else(|| problem_of(&report));
+        if let Some(error) = error.as_ref().filter(|error| *error != NOT_YET) {
+            tracing::warn!(list = %list.name, %error, "a list is not as it should be");
+        }
+        for sample in &report.samples {
+            tracing::debug!(list = %list.name, %sample, "a line of a list is no rule");
+        }
+        list_status(list, &report, &text, error)
+    }
+
     /// A list's text, an error where it cannot be had, nothing where nobody has tried yet.
     fn text(&self, list: &List) -> Option<Result<Text, String>> {
         match &list.source {
@@ -212,6 +207,39 @@ impl ListStore {
                 Err(error) => Err(causes::one_line(&error)),
             }),
             ListSource::Url(url) => self.copies.find(url),
+        }
+    }
+}
+
+/// Downloads under way; dropping it ends them, and what has arrived is kept.
+pub struct Downloads<'a> {
+    store: &'a ListStore,
+    config: &'a Config,
+    waiting: std::vec::IntoIter<(&'a List, &'a str)>,
+    under_way: FuturesUnordered<BoxFuture<'a, bool>>,
+}
+
+impl Downloads<'_> {
+    /// Waits until a download has changed something or failed anew; false when all have ended.
+    ///
+    /// # Cancel safety
+    /// Safe: nothing that has arrived is lost.
+    pub async fn next_change(&mut self) -> bool {
+        loop {
+            while self.under_way.len() < DOWNLOADS
+                && let Some((list, url)) = self.waiting.next()
+            {
+                self.under_way.push(self.store.download_one(self.config, list, url).boxed());
+            }
+            match self.under_way.next().await {
+                Some(true) => {
+                    // Whatever else has arrived counts in the same go.
+                    while let Some(Some(_)) = self.under_way.next().now_or_never() {}
+                    return true;
+                }
+                Some(false) => {}
+                None => return false,
+            }
         }
     }
 }

@@ -93,9 +93,10 @@ impl Metrics {
         counters.map(|counter| counter.load(Ordering::Relaxed)).sum()
     }
 
-    /// Answers in all.
+    /// Answers in all; who was sent to TCP is counted there.
     pub fn all_answers(&self) -> u64 {
-        Outcome::ALL.iter().map(|outcome| self.answers(*outcome)).sum()
+        let of_substance = Outcome::ALL.iter().filter(|outcome| **outcome != Outcome::Truncated);
+        of_substance.map(|outcome| self.answers(*outcome)).sum()
     }
 
     /// When counting began.

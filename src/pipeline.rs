@@ -123,6 +123,9 @@ impl Pipeline {
 
     fn note(&self, query: &Query, answered: Answered, started: Instant) {
         self.metrics.count(query.client.transport, &answered);
+        if answered.outcome == Outcome::Truncated {
+            return;
+        }
         let privacy = self.published.load().config.query_log.privacy;
         self.log.record(query, answered, started.elapsed(), privacy);
     }

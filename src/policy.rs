@@ -128,10 +128,7 @@ impl Policy {
         if let Some(local) = self.local.find(&query.name) {
             return match local.ending(query.qtype) {
                 Ending::Here => Decision::Local(local),
-                Ending::Elsewhere(links, target) => {
-                    let key = Key { name: target, ..Key::of(query) };
-                    Decision::Resolve(Path { key, links, inspects: true })
-                }
+                Ending::Elsewhere(links, target) => self.follow(query, links, target),
             };
         }
         let key = Key::of(query);
@@ -139,8 +136,7 @@ impl Policy {
         if self.rules.allow(&query.name, query.qtype, groups) {
             return Decision::Resolve(Path { key, links: &[], inspects: false });
         }
-        let honours_signals = self.blocking().enabled && self.blocking().special_names;
-        if let Some(special) = Special::of(&query.name, honours_signals) {
+        if let Some(special) = Special::of(&query.name, self.honours_signals()) {
             return Decision::Special(special);
         }
         match self.judge(&query.name, query.qtype, groups) {
@@ -185,6 +181,23 @@ impl Policy {
         let is_meta = (rtype::FIRST_META..=rtype::LAST_META).contains(&query.qtype);
         let is_ours = query.qclass == CLASS_IN && !is_meta && query.qtype != rtype::OPT;
         (!is_ours).then_some(Refusal::Question)
+    }
+
+    /// A local alias leads here: what it leads to is special, or resolved and judged by
+    /// `inspect`.
+    fn follow<'p>(&'p self, query: &Query, links: &'p [Link], target: Name) -> Decision<'p> {
+        if let Some(special) = Special::of(&target, self.honours_signals()) {
+            return Decision::Special(special);
+        }
+        if self.must_wait() {
+            return Decision::Refuse(Refusal::NotReady);
+        }
+        let key = Key { name: target, ..Key::of(query) };
+        Decision::Resolve(Path { key, links, inspects: true })
+    }
+
+    fn honours_signals(&self) -> bool {
+        self.blocking().enabled && self.blocking().special_names
     }
 
     fn must_wait(&self) -> bool {

@@ -12,6 +12,9 @@ use crate::wire::{self, Header, Records, flag, rtype};
 /// Largest UDP answer we send and advertise: what every path carries whole (DNS flag day 2020).
 pub const MAX_UDP_ANSWER: u16 = 1232;
 
+/// Largest query read: a question, and options that no client makes longer.
+pub const MAX_QUERY: usize = 4096;
+
 /// What a client without EDNS takes over UDP (RFC 1035 section 2.3.4).
 const PLAIN_UDP_ANSWER: u16 = 512;
 

@@ -20,7 +20,7 @@ use admin_ui::QueryRow;
 use crossbeam_queue::ArrayQueue;
 use tokio::sync::broadcast;
 
-use crate::{config::Privacy, query::Query, snapshot::Published, upstream::Upstream};
+use crate::{config::Privacy, query::Query, snapshot::Published};
 
 pub(crate) use event::rcode_word;
 pub use event::{Answered, Outcome};
@@ -73,25 +73,24 @@ impl QueryLog {
     }
 
     /// Moves what was noted to where it can be read, again and again.
-    pub async fn collect(&self, upstream: &Upstream, published: &Published) {
+    pub async fn collect(&self, published: &Published) {
         let mut ticks = tokio::time::interval(COLLECT_EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.collect_now(upstream);
+            self.collect_now();
             published.free_retired();
         }
     }
 
-    fn collect_now(&self, upstream: &Upstream) {
+    fn collect_now(&self) {
         if self.events.is_empty() {
             return;
         }
-        let servers = upstream.servers();
         // At most one queue full a turn, so that a flood cannot hold the control plane.
         for event in (0..QUEUE).map_while(|_| self.events.pop()) {
             let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-            let row = Arc::new(event.into_row(id, &servers));
+            let row = Arc::new(event.into_row(id));
             let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
             if last.len() == REMEMBERED {
                 last.pop_back();

@@ -69,6 +69,8 @@ pub struct Addresses {
     pub dns: Vec<SocketAddr>,
     /// The admin listener, where it is a TCP one.
     pub admin: Option<SocketAddr>,
+    /// The path below which the admin listener serves.
+    pub admin_path: String,
     /// The metrics listener, where it is a TCP one.
     pub metrics: Option<SocketAddr>,
 }
@@ -87,6 +89,7 @@ impl Server {
         let addresses = Addresses {
             dns: bind::addresses(&sockets),
             admin: admin.as_ref().and_then(http::Listener::address),
+            admin_path: config.admin.base_path.clone(),
             metrics: metrics.as_ref().and_then(http::Listener::address),
         };
         let (hash, first_password) = state::password(&config)?;
@@ -110,9 +113,7 @@ impl Server {
             let scrape = Scrape { pipeline: pipeline.clone(), lists };
             tasks.spawn(listener.serve(metrics::router(scrape, health.clone())));
         }
-        tasks.spawn(
-            async move { pipeline.log.collect(&pipeline.upstream, &pipeline.published).await },
-        );
+        tasks.spawn(async move { pipeline.log.collect(&pipeline.published).await });
         let keeper = publisher.clone();
         tasks.spawn(async move { keeper.keep_lists_current().await });
         Ok(Self { addresses, first_password, publisher, health, data_plane, drain, tasks })

@@ -17,7 +17,7 @@ use std::{
 use arc_swap::ArcSwap;
 use doh_client::{BuildError, Client, ServerStatus};
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot},
     time::{Instant, timeout_at},
 };
 
@@ -27,7 +27,7 @@ use crate::{
 };
 
 pub use failure::Failure;
-use flights::{Ask, Flights};
+use flights::{Ask, Flights, Waiter};
 
 /// What became of a flight.
 pub type Resolved = Result<Arc<Entry>, Failure>;
@@ -36,7 +36,8 @@ pub type Resolved = Result<Arc<Entry>, Failure>;
 #[derive(Clone)]
 pub struct Upstream {
     asks: mpsc::Sender<Ask>,
-    /// One permit for each query that may wait: `dns.limits.in_flight`.
+    /// One permit for each query that may wait: `dns.limits.in_flight`. A permit is back when its
+    /// flight has landed, even where the client is long gone.
     room: Arc<Semaphore>,
     limit: usize,
     overloaded: Arc<AtomicU64>,
@@ -46,8 +47,12 @@ pub struct Upstream {
 /// What flights need to know, replaced as a whole by a reload.
 struct Settings {
     client: Client,
+    /// The servers' URLs, by the number that the client knows them by.
+    servers: Vec<Arc<str>>,
     timeout: Duration,
     bounds: Bounds,
+    /// What the client was made of, to tell whether another is needed.
+    made_of: (UpstreamSettings, Option<Vec<u8>>, usize),
 }
 
 /// What the upstream thread runs until the last `Upstream` is gone.
@@ -64,7 +69,7 @@ impl Upstream {
     pub fn new(config: &Config, cache: Cache) -> Result<(Self, Engine), UpstreamError> {
         let limit = config.dns.limits.in_flight;
         let (sender, asks) = mpsc::channel(limit);
-        let current = Arc::new(ArcSwap::from_pointee(Settings::new(config)?));
+        let current = Arc::new(ArcSwap::from_pointee(Settings::new(config, None)?));
         let flights = Flights::new(current.clone(), cache);
         let upstream = Self {
             asks: sender,
@@ -88,27 +93,25 @@ impl Upstream {
         let (reply, landing) = oneshot::channel();
         let deadline = Instant::now() + self.current.load().timeout;
         // The channel has room for every permit; it can only be closed, at the very end.
-        self.asks.try_send(Ask { key: key.clone(), reply }).map_err(|_| Failure::default())?;
-        Ok(Flight { key, landing, deadline, _permit: permit })
+        let ask = Ask { key: key.clone(), waiter: Waiter { reply, _permit: permit } };
+        self.asks.try_send(ask).map_err(|_| Failure::default())?;
+        Ok(Flight { key, landing, deadline })
     }
 
-    /// Takes over new settings; flights under way end with the old ones.
+    /// Takes over new settings; flights under way end with the old ones. Connections and what is
+    /// known of servers stay where nothing about upstreams has changed.
     ///
     /// # Errors
     /// Where no client can be made of them; the old ones stay.
     pub fn reconfigure(&self, config: &Config) -> Result<(), UpstreamError> {
-        self.current.store(Arc::new(Settings::new(config)?));
+        let next = Settings::new(config, Some(&self.current.load()))?;
+        self.current.store(Arc::new(next));
         Ok(())
     }
 
     /// How each server does.
     pub fn status(&self) -> Vec<ServerStatus> {
         self.current.load().client.status()
-    }
-
-    /// The servers' URLs, by the place that entries name them with.
-    pub fn servers(&self) -> Vec<String> {
-        self.current.load().client.servers().map(ToString::to_string).collect()
     }
 
     /// Queries that wait now.
@@ -134,7 +137,6 @@ pub struct Flight {
     key: Key,
     landing: oneshot::Receiver<Resolved>,
     deadline: Instant,
-    _permit: OwnedSemaphorePermit,
 }
 
 impl Flight {
@@ -158,21 +160,34 @@ impl Flight {
 }
 
 impl Settings {
-    fn new(config: &Config) -> Result<Self, UpstreamError> {
-        let settings = &config.upstream;
-        let mut builder = Client::builder().timeout(settings.timeout);
-        for server in &settings.servers {
-            builder = builder.server(server.clone());
-        }
-        if let Some(pem) = extra_roots(settings)? {
-            builder = builder.extra_roots_pem(&pem);
-        }
+    fn new(config: &Config, running: Option<&Self>) -> Result<Self, UpstreamError> {
+        let roots = extra_roots(&config.upstream)?;
+        let made_of = (config.upstream.clone(), roots, config.dns.limits.in_flight);
+        let client = match running.filter(|running| running.made_of == made_of) {
+            Some(running) => running.client.clone(),
+            None => make_client(&made_of)?,
+        };
         Ok(Self {
-            client: builder.build()?,
-            timeout: settings.timeout,
+            servers: client.servers().map(|server| Arc::from(server.to_string())).collect(),
+            client,
+            timeout: config.upstream.timeout,
             bounds: Bounds::from(&config.cache),
+            made_of,
         })
     }
+}
+
+fn make_client(
+    (settings, roots, in_flight): &(UpstreamSettings, Option<Vec<u8>>, usize),
+) -> Result<Client, BuildError> {
+    let mut builder = Client::builder().timeout(settings.timeout).in_flight(*in_flight);
+    for server in &settings.servers {
+        builder = builder.server(server.clone());
+    }
+    if let Some(pem) = roots {
+        builder = builder.extra_roots_pem(pem);
+    }
+    builder.build()
 }
 
 /// The certificates of `upstream.ca_file`, where one is named.

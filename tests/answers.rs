@@ -71,6 +71,8 @@ async fn special_names_never_leave_the_house() {
     }
     assert_eq!(lab.ask("use-application-dns.net", "A").await.rcode(), 3);
     assert_eq!(lab.ask("_dns.resolver.arpa", "SVCB").await.rcode(), 0);
+    lab.reload("[[records]]\nname = 'way.lan'\ncname = 'secret.internal'").await;
+    assert_eq!(lab.ask("way.lan", "A").await.rcode(), 3);
     assert_eq!(lab.upstream_hits(), 0);
 }
 
@@ -189,6 +191,8 @@ async fn udp_clients_can_be_sent_to_tcp() {
 
     assert!(datagram.message.metadata.truncation);
     assert_eq!(lab.upstream_hits(), 0);
+    let sent_away = "dnsward_queries_total{transport=\"udp\",outcome=\"truncated\"}";
+    assert_eq!(lab.sample(sent_away).await, 1);
     assert_eq!(lab.ask("www.example", "A").await.addresses(), ["192.0.2.1"]);
 }
 

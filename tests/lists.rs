@@ -182,3 +182,59 @@ async fn nothing_gets_past_the_first_lists_where_that_is_asked_for() {
     assert_eq!((early.rcode(), early.ede()[0].0), (2, 14));
     assert_eq!(lab.ask("www.example", "A").await.rcode(), 3);
 }
+
+#[tokio::test]
+async fn a_list_that_hangs_holds_up_neither_its_neighbour_nor_a_reload() {
+    let slow = ListHost::start("||slow.example^").await;
+    let quick = ListHost::start("||ads.example^").await;
+    let shut = slow.shut().await;
+    let lists = format!("{}{}", slow.block("").replace("remote", "slow"), quick.block(""));
+    let lab = Lab::builder().upstream(Fake::new()).config(&lists).without_waiting().start().await;
+
+    lab.comes_to_block("ads.example").await;
+    let rule = format!("{lists}[[rules]]\naction = 'deny'\nmatch = 'new.example'");
+    tokio::select! {
+        () = lab.reload(&rule) => panic!("a reload waits for the first attempt of each list"),
+        () = lab.comes_to_block("new.example") => {}
+    }
+    drop(shut);
+    lab.comes_to_block("slow.example").await;
+}
+
+#[tokio::test]
+async fn a_list_that_is_added_later_does_not_stop_the_answers() {
+    let host = ListHost::start("||ads.example^").await;
+    let shut = host.shut().await;
+    let fake = Fake::new().a("www.example", [192, 0, 2, 1]);
+    let wary = "[blocking]\nuntil_loaded = 'servfail'\n";
+    let lab = Lab::builder().upstream(fake).config(wary).start().await;
+
+    let reload =
+        format!("{wary}[[rules]]\naction = 'deny'\nmatch = 'new.example'\n{}", host.block(""));
+    tokio::select! {
+        () = lab.reload(&reload) => panic!("the list has not come"),
+        () = lab.comes_to_block("new.example") => {}
+    }
+
+    assert_eq!(lab.ask("www.example", "A").await.addresses(), ["192.0.2.1"]);
+    assert_eq!(lab.get_metrics("/readyz").await.0, 200);
+    drop(shut);
+}
+
+#[tokio::test]
+async fn files_that_are_not_ours_stay_where_they_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let lists = directory.path().join("lists");
+    std::fs::create_dir(&lists).unwrap();
+    std::fs::write(lists.join("custom.txt"), "mine.example").unwrap();
+    let old = lists.join(format!("{}.txt", "0123456789abcdef".repeat(2)));
+    std::fs::write(&old, "old.example").unwrap();
+    let (data, path) = (directory.path().display(), lists.join("custom.txt"));
+    let config = format!("data_dir = '{data}'\n[[lists]]\nname = 'm'\npath = '{}'", path.display());
+    let lab = Lab::builder().config(&config).start().await;
+
+    lab.reload(&config).await;
+
+    assert_eq!(lab.ask("mine.example", "A").await.addresses(), ["0.0.0.0"]);
+    assert!(path.exists() && !old.exists());
+}

@@ -131,3 +131,40 @@ async fn a_broken_message_is_answered_and_the_connection_goes_on() {
     assert_eq!(conversation.receive().await.unwrap()[3] & 0xf, 1);
     assert_eq!(Reply::read(&conversation.receive().await.unwrap()).message.metadata.id, 2);
 }
+
+#[tokio::test]
+async fn fewer_connections_than_threads_are_enough_for_one_after_the_other() {
+    let limit = "dns.limits.tcp_connections = 1";
+    let lab = Lab::builder().config(limit).start().await;
+
+    for _ in 0..20 {
+        assert_eq!(lab.ask("localhost", "A").await.addresses(), ["127.0.0.1"]);
+    }
+}
+
+#[tokio::test]
+async fn what_one_read_brings_waits_within_the_limit_too() {
+    let gate = Arc::new(Notify::new());
+    let limit = "dns.limits.in_flight_per_connection = 2";
+    let lab = Lab::builder().upstream(Fake::new().gated(&gate)).config(limit).start().await;
+    let mut conversation = lab.connect().await;
+    let mut many = frame(&numbered(100, "localhost"));
+    for number in 0..10 {
+        many.extend(frame(&numbered(number, &format!("n{number}.example"))));
+    }
+
+    conversation.stream.write_all(&many).await.unwrap();
+    conversation.receive().await.expect("the answer that needs no upstream");
+
+    assert_eq!(lab.sample("dnsward_queries_waiting").await, 2);
+}
+
+#[tokio::test]
+async fn a_frame_longer_than_any_query_ends_the_connection() {
+    let lab = Lab::builder().start().await;
+    let mut conversation = lab.connect().await;
+
+    conversation.stream.write_all(b"\xff\xff").await.unwrap();
+
+    assert!(conversation.receive().await.is_none());
+}

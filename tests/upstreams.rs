@@ -78,6 +78,31 @@ async fn a_query_gets_its_answer_within_the_budget_even_from_a_silent_upstream()
 }
 
 #[tokio::test]
+async fn a_failure_that_all_servers_share_has_its_reason() {
+    let fake = Fake::new().failing(ResponseCode::ServFail);
+    let lab = Lab::builder().upstream(fake).start().await;
+
+    let reply = lab.ask("www.example", "A").await;
+
+    assert_eq!((reply.rcode(), reply.ede()[0].0), (2, 23));
+    let failed = "dnsward_queries_total{transport=\"tcp\",outcome=\"failed\"}";
+    assert_eq!(lab.sample(failed).await, 1);
+}
+
+#[tokio::test]
+async fn a_reload_that_changes_nothing_upstream_keeps_what_is_known_of_it() {
+    let fake = Fake::new().a("www.example", [192, 0, 2, 1]);
+    let lab = Lab::builder().upstream(fake).start().await;
+    lab.ask("www.example", "A").await;
+
+    lab.reload("[blocking]\nttl = '9s'").await;
+
+    let answered =
+        format!("dnsward_upstream_answered_total{{upstream=\"{}\"}}", lab.upstreams[0].url());
+    assert_eq!(lab.sample(&answered).await, 1);
+}
+
+#[tokio::test]
 async fn a_refusal_that_all_servers_share_is_passed_on() {
     let lab = Lab::builder().upstream(Fake::new().failing(ResponseCode::Refused)).start().await;
 
@@ -98,6 +123,9 @@ async fn more_queries_than_may_wait_are_told_so_at_once() {
 
     let text = "too many queries wait for an upstream".to_owned();
     assert_eq!((reply.rcode(), reply.ede()), (2, vec![(23, text)]));
-    assert_eq!(lab.sample("dnsward_queries_overloaded_total").await, 1);
+    // A client that goes away does not take its queries with it.
+    drop(conversation);
+    assert_eq!(lab.ask("other.example", "A").await.ede()[0].0, 23);
+    assert_eq!(lab.sample("dnsward_queries_overloaded_total").await, 2);
     assert_eq!(lab.ask("localhost", "A").await.addresses(), ["127.0.0.1"]);
 }

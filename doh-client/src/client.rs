@@ -14,7 +14,7 @@ use crate::message::Query;
 use crate::race::{Asking, Budget, Race, Servers};
 use crate::server::Server;
 use crate::tls;
-use crate::upstream::Upstream;
+use crate::upstream::{IN_FLIGHT, Upstream};
 
 /// Time for one exchange unless set: a stub resolver gives up after 5 s (`timeout:5` of glibc) and
 /// has to get its SERVFAIL before.
@@ -52,6 +52,7 @@ impl Client {
             servers: Vec::new(),
             extra_roots: Vec::new(),
             budget: Budget { total: DEFAULT_TIMEOUT, attempt: DEFAULT_ATTEMPT_TIMEOUT },
+            in_flight: IN_FLIGHT,
         }
     }
 
@@ -111,6 +112,7 @@ pub struct ClientBuilder {
     servers: Vec<Server>,
     extra_roots: Vec<Vec<u8>>,
     budget: Budget,
+    in_flight: usize,
 }
 
 impl ClientBuilder {
@@ -140,6 +142,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Limits the queries that one server has under way; 1024 unless set. One more fails at once
+    /// with [`Failure::Overloaded`](crate::Failure::Overloaded), and the next server is asked.
+    pub fn in_flight(mut self, limit: usize) -> Self {
+        self.in_flight = limit;
+        self
+    }
+
     /// Makes the client. Nothing is dialled and no runtime is needed.
     ///
     /// # Errors
@@ -153,7 +162,8 @@ impl ClientBuilder {
             return Err(BuildError::NoTime);
         }
         let tls = tls::connector(&self.extra_roots)?;
-        let upstream = |server| Arc::new(Upstream::new(server, tls.clone(), self.budget.attempt));
+        let (attempt, limit) = (self.budget.attempt, self.in_flight);
+        let upstream = |server| Arc::new(Upstream::new(server, tls.clone(), attempt, limit));
         let upstreams = self.servers.into_iter().map(upstream).collect();
         Ok(Client { upstreams, budget: self.budget })
     }

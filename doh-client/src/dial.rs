@@ -19,7 +19,7 @@ use tracing::debug;
 use crate::error::{Cause, Failure};
 use crate::server::Server;
 use crate::tls;
-use crate::upstream::MAX_IN_FLIGHT;
+use crate::upstream::IN_FLIGHT;
 
 /// Time for TCP, TLS and HTTP/2 together: long enough for one lost SYN (sent again after 1 s), and
 /// no longer than a query waits before another server is asked.
@@ -98,7 +98,7 @@ fn http2_settings() -> http2::Builder<TokioExecutor> {
         .keep_alive_interval(PING_AFTER)
         .keep_alive_timeout(PING_TIMEOUT)
         .keep_alive_while_idle(false)
-        .max_concurrent_reset_streams(MAX_IN_FLIGHT)
+        .max_concurrent_reset_streams(IN_FLIGHT)
         .max_local_error_reset_streams(None)
         .reset_stream_duration(REMEMBER_RESETS);
     settings

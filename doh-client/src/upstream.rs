@@ -19,9 +19,10 @@ use crate::request::Template;
 use crate::response::receive;
 use crate::server::Server;
 
-/// Queries one server may have under way: ten times the streams that servers commonly allow at
-/// once (the others wait in line), and 4 s worth of queries at 250 a second if it falls silent.
-pub(crate) const MAX_IN_FLIGHT: usize = 1024;
+/// Queries one server may have under way unless the builder says otherwise: ten times the streams
+/// that servers commonly allow at once (the others wait in line), and 4 s worth of queries at 250 a
+/// second if it falls silent.
+pub(crate) const IN_FLIGHT: usize = 1024;
 
 /// One server and everything that is kept about it.
 pub(crate) struct Upstream {
@@ -45,13 +46,18 @@ pub(crate) struct Reply {
 
 impl Upstream {
     /// Prepares a server without dialling it; an answer counts as late after `patience`.
-    pub(crate) fn new(server: Server, tls: TlsConnector, patience: Duration) -> Self {
+    pub(crate) fn new(
+        server: Server,
+        tls: TlsConnector,
+        patience: Duration,
+        in_flight: usize,
+    ) -> Self {
         let server = Arc::new(server);
         Self {
             name: server.to_string().into(),
             template: Template::new(&server),
             slot: Arc::new(Slot::new(Dialer::new(Arc::clone(&server), tls))),
-            room: Semaphore::new(MAX_IN_FLIGHT),
+            room: Semaphore::new(in_flight.min(Semaphore::MAX_PERMITS)),
             record: Mutex::new(Record::new()),
             server,
             patience,

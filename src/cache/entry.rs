@@ -1,17 +1,17 @@
 //! An upstream answer goes in, an entry comes out that any client can be answered from.
 //!
-//! The bytes stay as the upstream sent them, so that types we do not know pass unharmed; only
-//! OPT, which is between two neighbours, is taken off. What a policy must judge, the names that
-//! the answer points to, is found once, here.
+//! The message is read once and written anew, without OPT, which is between two neighbours. So
+//! what is kept has one meaning: what a policy judges is what every client will read, however the
+//! upstream laid out its names. Types we do not know keep their data to the octet.
 
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use blocker::Name;
 use hickory_proto::{
-    op::{Message, Query, ResponseCode},
+    op::{Message, MessageType, Query, ResponseCode},
     rr::{self, RData, Record, RecordType, rdata::CNAME},
     serialize::binary::BinDecodable as _,
 };
@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use crate::{
     answer::seconds,
     config::CacheSettings,
-    wire::{self, Header, Records, flag, rtype},
+    wire::{self, Header, Malformed, Records, flag},
 };
 
 /// How long an answer that is neither data nor a clear "no" is remembered: long enough to spare
@@ -77,7 +77,7 @@ pub struct Entry {
     targets: Box<[Name]>,
     stored: Instant,
     lifetime: Duration,
-    upstream: usize,
+    upstream: Arc<str>,
 }
 
 /// Why an upstream's answer cannot be used.
@@ -100,31 +100,29 @@ impl Entry {
         answer: &[u8],
         age: Duration,
         bounds: &Bounds,
-        upstream: usize,
+        upstream: Arc<str>,
         now: Instant,
     ) -> Result<Self, Unusable> {
-        let message = Message::from_vec(answer).map_err(|_| Unusable::Malformed)?;
-        let mut wire = without_opt(answer, &message)?;
-        let mut ttls = Vec::new();
-        let mut shortest = None;
-        for record in records(&wire)? {
-            let record = record.map_err(|_| Unusable::Malformed)?;
-            let at = u16::try_from(record.ttl_at).map_err(|_| Unusable::Malformed)?;
-            let ttl = bounds.clamp(record.ttl.saturating_sub(seconds(age)));
-            shortest = shortest.min(Some(ttl)).or(Some(ttl));
-            ttls.push((at, ttl));
+        let mut message = Message::from_vec(answer).map_err(|_| Unusable::Malformed)?;
+        if message.metadata.message_type != MessageType::Response || message.queries.len() != 1 {
+            return Err(Unusable::Malformed);
         }
-        for (at, ttl) in &ttls {
-            let at = usize::from(*at);
-            if let Some(place) = wire.get_mut(at..at + 4) {
-                place.copy_from_slice(&ttl.to_be_bytes());
-            }
+        if message.metadata.response_code.high() != 0 {
+            return Err(Unusable::Edns);
         }
+        message.metadata.id = 0;
+        message.edns = None;
+        message.signature = None;
+        let sections = [&mut message.answers, &mut message.authorities, &mut message.additionals];
+        for record in sections.into_iter().flatten() {
+            record.ttl = bounds.clamp(record.ttl.saturating_sub(seconds(age)));
+        }
+        let wire = message.to_vec().map_err(|_| Unusable::Malformed)?;
         Ok(Self {
-            lifetime: lifetime(&message, shortest, bounds),
+            lifetime: lifetime(&message, bounds),
             targets: targets(&message),
+            ttls: ttls(&wire)?,
             wire: wire.into(),
-            ttls: ttls.into(),
             stored: now,
             upstream,
         })
@@ -134,19 +132,27 @@ impl Entry {
     ///
     /// # Errors
     /// Where the records together are more than a message holds.
-    pub fn under_alias(&self, name: &Name, qtype: u16, links: &[Link]) -> Result<Self, Unusable> {
+    pub fn under_alias(
+        &self,
+        name: &Name,
+        qtype: u16,
+        links: &[Link],
+        now: Instant,
+    ) -> Result<Self, Unusable> {
         let mut message = Message::from_vec(&self.wire).map_err(|_| Unusable::Malformed)?;
         message.queries = vec![Query::query(from_name(name)?, RecordType::from(qtype))];
         let mut answers = Vec::with_capacity(links.len() + message.answers.len());
         for link in links {
             let target = RData::CNAME(CNAME(from_name(&link.target)?));
-            answers.push(Record::from_rdata(from_name(&link.owner)?, link.ttl, target));
+            // Ours do not age with what was cached.
+            let ttl = link.ttl.saturating_add(self.age(now));
+            answers.push(Record::from_rdata(from_name(&link.owner)?, ttl, target));
         }
         answers.append(&mut message.answers);
         message.answers = answers;
         let wire = message.to_vec().map_err(|_| Unusable::Malformed)?;
         let kept = Bounds { min: Duration::ZERO, max: Duration::MAX, max_negative: self.lifetime };
-        Self::new(&wire, Duration::ZERO, &kept, self.upstream, self.stored)
+        Self::new(&wire, Duration::ZERO, &kept, self.upstream.clone(), self.stored)
     }
 
     /// The message, with id 0 and without OPT.
@@ -164,9 +170,9 @@ impl Entry {
         &self.targets
     }
 
-    /// The upstream it came from, by its place among the servers.
-    pub fn upstream(&self) -> usize {
-        self.upstream
+    /// The URL of the upstream it came from.
+    pub fn upstream(&self) -> &Arc<str> {
+        &self.upstream
     }
 
     /// Seconds since it was taken in.
@@ -193,45 +199,23 @@ impl Entry {
     }
 }
 
-/// The message with OPT cut off; where OPT is not the last record, the message is made anew.
-fn without_opt(answer: &[u8], message: &Message) -> Result<Vec<u8>, Unusable> {
-    if message.metadata.response_code.high() != 0 {
-        return Err(Unusable::Edns);
-    }
-    if message.edns.is_none() {
-        return Ok(answer.to_vec());
-    }
-    let mut last = None;
-    for record in records(answer)? {
-        last = Some(record.map_err(|_| Unusable::Malformed)?);
-    }
-    match last {
-        Some(opt) if opt.rtype == rtype::OPT => {
-            let mut wire = answer.get(..opt.start).unwrap_or_default().to_vec();
-            let additionals = wire::u16_at(&wire, 10).unwrap_or(1).saturating_sub(1);
-            if let Some(place) = wire.get_mut(10..12) {
-                place.copy_from_slice(&additionals.to_be_bytes());
-            }
-            Ok(wire)
-        }
-        _ => {
-            let mut message = message.clone();
-            message.edns = None;
-            message.to_vec().map_err(|_| Unusable::Malformed)
-        }
-    }
-}
-
-fn records(message: &[u8]) -> Result<Records<'_>, Unusable> {
-    let header = Header::read(message).ok_or(Unusable::Malformed)?;
-    let question_end = wire::skip_name(message, wire::HEADER).ok_or(Unusable::Malformed)? + 4;
-    Ok(Records::new(message, question_end, header.records()))
+/// Where the times to live of a message lie, and what they are.
+fn ttls(wire: &[u8]) -> Result<Box<[(u16, u32)]>, Unusable> {
+    let header = Header::read(wire).ok_or(Unusable::Malformed)?;
+    let question_end = wire::skip_name(wire, wire::HEADER).ok_or(Unusable::Malformed)? + 4;
+    let place = |record: Result<wire::Record, Malformed>| {
+        let record = record.ok()?;
+        Some((u16::try_from(record.ttl_at).ok()?, record.ttl))
+    };
+    let ttls: Option<_> = Records::new(wire, question_end, header.records()).map(place).collect();
+    ttls.ok_or(Unusable::Malformed)
 }
 
 /// How long an answer may be kept: its shortest time to live, for "no" answers that of the SOA
 /// and no longer than its MINIMUM (RFC 2308 section 5).
-fn lifetime(message: &Message, shortest: Option<u32>, bounds: &Bounds) -> Duration {
-    let shortest = Duration::from_secs(shortest.unwrap_or(0).into());
+fn lifetime(message: &Message, bounds: &Bounds) -> Duration {
+    let shortest = message.all_sections().map(|record| record.ttl).min().unwrap_or(0);
+    let shortest = Duration::from_secs(shortest.into());
     let has_data = message.answers.iter().any(|record| {
         message.queries.first().is_some_and(|query| {
             record.record_type() == query.query_type || query.query_type == RecordType::ANY
@@ -253,7 +237,8 @@ fn lifetime(message: &Message, shortest: Option<u32>, bounds: &Bounds) -> Durati
     }
 }
 
-/// Every name the answer section leads to: CNAME, DNAME, HTTPS and SVCB targets.
+/// Every name the answer section leads to: CNAME, HTTPS and SVCB targets. (A DNAME comes with the
+/// CNAME it makes, RFC 6672 section 3.1.)
 fn targets(message: &Message) -> Box<[Name]> {
     let mut targets = Vec::new();
     for record in &message.answers {

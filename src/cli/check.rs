@@ -4,7 +4,7 @@ use super::{Exit, Form, complain, error_line, print};
 use crate::{
     cache::Cache,
     causes,
-    config::{Config, Problem, Source, keys_without_effect},
+    config::{Config, Problem, Source, cautions, keys_without_effect},
     upstream::Upstream,
 };
 
@@ -13,7 +13,14 @@ pub(super) fn run(source: &Source, form: Form) -> Exit {
         Ok(config) => {
             let idle = keys_without_effect(&config);
             if form.json {
-                return print(serde_json::json!({ "ok": true, "without_effect": idle }));
+                return print(serde_json::json!({
+                    "ok": true,
+                    "without_effect": idle,
+                    "cautions": cautions(&config),
+                }));
+            }
+            for caution in cautions(&config) {
+                error_line(caution);
             }
             for key in &idle {
                 error_line(format_args!("{key}: has no effect yet"));

@@ -14,6 +14,25 @@ const PATIENCE: Duration = Duration::from_secs(6);
 
 /// Asks over TCP.
 pub(super) fn over_tcp(server: SocketAddr, query: &Message) -> io::Result<Message> {
+    exchange_over_tcp(server, query).map_err(in_plain_words)
+}
+
+/// Asks over UDP.
+pub(super) fn over_udp(server: SocketAddr, query: &Message) -> io::Result<Message> {
+    exchange_over_udp(server, query).map_err(in_plain_words)
+}
+
+/// What the system calls "temporarily unavailable" is that nothing came in time.
+fn in_plain_words(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            io::Error::other(format!("nothing came within {} s", PATIENCE.as_secs()))
+        }
+        _ => error,
+    }
+}
+
+fn exchange_over_tcp(server: SocketAddr, query: &Message) -> io::Result<Message> {
     let mut stream = TcpStream::connect_timeout(&server, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -27,8 +46,7 @@ pub(super) fn over_tcp(server: SocketAddr, query: &Message) -> io::Result<Messag
     understand(&answer, query)
 }
 
-/// Asks over UDP.
-pub(super) fn over_udp(server: SocketAddr, query: &Message) -> io::Result<Message> {
+fn exchange_over_udp(server: SocketAddr, query: &Message) -> io::Result<Message> {
     let any: SocketAddr = match server {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),

@@ -56,7 +56,7 @@ impl Demo {
             let _ = writeln!(text, "  resolved  dig +vc -p {port} @{ip} example.com");
         }
         if let Some(admin) = addresses.admin {
-            let _ = writeln!(text, "  admin     http://{admin}/");
+            let _ = writeln!(text, "  admin     http://{admin}{}", addresses.admin_path);
         }
         if let Some(first) = server.first_password() {
             let _ = writeln!(text, "  password  {}  (for this run only)", first.password);

@@ -1,5 +1,7 @@
 //! `dnsward healthcheck`: whether a server answers, for container engines that run a command.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
 use hickory_proto::{
     op::{Message, Query},
     rr::{Name, RecordType},
@@ -7,11 +9,15 @@ use hickory_proto::{
 
 use super::{Exit, ServerAddress, client, error_line};
 
+/// Where the server is unless it was told otherwise.
+const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1053);
+
 pub(super) fn run(server: &ServerAddress) -> Exit {
-    let address = match server.resolve() {
-        Ok(address) => address,
-        Err(exit) => return exit,
-    };
+    // A configuration that has gone bad since the start is no sign that the server is unwell.
+    let address = server.resolve().unwrap_or_else(|_| {
+        error_line(format_args!("asking {DEFAULT} instead"));
+        DEFAULT
+    });
     // A name that every server answers by itself, so that upstreams play no part.
     let mut query = Message::query();
     if let Ok(name) = Name::from_ascii("localhost.") {

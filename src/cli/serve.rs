@@ -1,22 +1,28 @@
 //! `dnsward serve`: starts the server, and tells it what signals say.
 
-use std::{fs, os::unix::fs::MetadataExt as _, path::Path, time::Duration};
+use std::{
+    fs,
+    future::pending,
+    os::unix::fs::MetadataExt as _,
+    path::Path,
+    pin::{Pin, pin},
+    time::Duration,
+};
 
 use tokio::{
     runtime::Builder,
     signal::unix::{Signal, SignalKind, signal},
-    time::{MissedTickBehavior, interval},
+    time::{Interval, MissedTickBehavior, interval},
 };
 
 use super::{ConfigFile, Exit, demo::Demo, error_line, logging::Logging, print, read};
 use crate::{
     causes,
-    config::{Config, Problem, keys_without_effect},
+    config::{Config, Problem, cautions, keys_without_effect},
     server::{Server, TakenPort},
 };
 
-/// Time between two looks at the configuration file; works over any file system, and follows
-/// the links that Kubernetes swaps.
+/// Time between two looks at the configuration file.
 const LOOK: Duration = Duration::from_secs(2);
 
 pub(super) fn run(file: &ConfigFile, is_demo: bool) -> Exit {
@@ -71,13 +77,11 @@ impl Origin {
 
 async fn serve(origin: &Origin, config: Config, logging: &Logging) -> Exit {
     let signals = (Signals::new(), signal(SignalKind::hangup()));
-    let (Ok(mut end), Ok(mut hangup)) = signals else {
+    let (Ok(end), Ok(hangup)) = signals else {
         error_line("the server cannot start: signals cannot be caught");
         return Exit::CannotStart;
     };
-    for key in keys_without_effect(&config) {
-        tracing::warn!(key, "this key has no effect yet");
-    }
+    warn_about(&config);
     let taken = if origin.demo.is_some() { TakenPort::MoveOn } else { TakenPort::Fail };
     let server = match Server::start(config, taken).await {
         Ok(server) => server,
@@ -87,30 +91,38 @@ async fn serve(origin: &Origin, config: Config, logging: &Logging) -> Exit {
         }
     };
     announce(origin, &server);
-    let mut seen = origin.source.path().and_then(fingerprint);
-    let mut looks = interval(LOOK);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = end.any() => break,
-            _ = hangup.recv() => {}
-            _ = looks.tick() => {
-                let now = origin.source.path().and_then(fingerprint);
-                if now == seen || now.is_none() {
-                    continue;
-                }
-                tracing::info!("the configuration file has changed");
-            }
-        }
-        seen = origin.source.path().and_then(fingerprint);
-        tokio::select! {
-            () = end.any() => break,
-            () = reload(origin, &server, logging) => {}
-        }
-    }
+    let file = WatchedFile::new(origin.source.path());
+    serve_until_the_end(origin, &server, logging, Wishes { end, hangup, file }).await;
     tracing::info!("shutting down");
     server.shut_down().await;
     Exit::Ok
+}
+
+async fn serve_until_the_end(
+    origin: &Origin,
+    server: &Server,
+    logging: &Logging,
+    mut wishes: Wishes<'_>,
+) {
+    let mut reloading = pin!(None);
+    loop {
+        tokio::select! {
+            wish = wishes.next() => match wish {
+                Wish::End => return,
+                // One that is still under way is out of date now.
+                Wish::Reload => reloading.set(Some(reload(origin, server, logging))),
+            },
+            () = running(reloading.as_mut()) => reloading.set(None),
+        }
+    }
+}
+
+/// Waits for what is under way; for ever where that is nothing.
+async fn running(reload: Pin<&mut Option<impl Future<Output = ()>>>) {
+    match reload.as_pin_mut() {
+        Some(reload) => reload.await,
+        None => pending().await,
+    }
 }
 
 async fn reload(origin: &Origin, server: &Server, logging: &Logging) {
@@ -124,13 +136,27 @@ async fn reload(origin: &Origin, server: &Server, logging: &Logging) {
             return;
         }
     };
-    logging.set_level(&config.log);
+    warn_about(&config);
+    let log = config.log.clone();
     match server.reload(config).await {
-        Ok(()) => tracing::info!("the configuration and the lists have been read again"),
+        Ok(()) => {
+            logging.set_level(&log);
+            tracing::info!("the configuration and the lists have been read again");
+        }
         Err(error) => {
             let error = causes::one_line(&error);
             tracing::error!(%error, "the new configuration is refused; the old one stays");
         }
+    }
+}
+
+/// Says what the configuration asks for and does not get.
+fn warn_about(config: &Config) {
+    for key in keys_without_effect(config) {
+        tracing::warn!(key, "this key has no effect yet");
+    }
+    for caution in cautions(config) {
+        tracing::warn!("{caution}");
     }
 }
 
@@ -152,6 +178,68 @@ fn announce(origin: &Origin, server: &Server) {
             "no admin.password_hash is set; the admin password is {}{until} (printed this once)",
             first.password
         ));
+    }
+}
+
+/// What the world wants of a running server.
+struct Wishes<'o> {
+    end: Signals,
+    hangup: Signal,
+    file: WatchedFile<'o>,
+}
+
+/// One of these wishes.
+enum Wish {
+    End,
+    Reload,
+}
+
+impl Wishes<'_> {
+    async fn next(&mut self) -> Wish {
+        tokio::select! {
+            () = self.end.any() => Wish::End,
+            _ = self.hangup.recv() => {
+                self.file.look();
+                Wish::Reload
+            }
+            () = self.file.changed() => {
+                tracing::info!("the configuration file has changed");
+                Wish::Reload
+            }
+        }
+    }
+}
+
+/// The configuration file, looked at again and again: that works over any file system, and
+/// follows the links that Kubernetes swaps.
+struct WatchedFile<'o> {
+    path: Option<&'o Path>,
+    seen: Option<(u64, i64, i64, u64)>,
+    looks: Interval,
+}
+
+impl<'o> WatchedFile<'o> {
+    fn new(path: Option<&'o Path>) -> Self {
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { path, seen: path.and_then(fingerprint), looks }
+    }
+
+    /// Whether the file is another than at the last look; one that is gone is none.
+    fn look(&mut self) -> bool {
+        let now = self.path.and_then(fingerprint);
+        let is_other = now.is_some() && now != self.seen;
+        self.seen = now.or(self.seen);
+        is_other
+    }
+
+    async fn changed(&mut self) {
+        loop {
+            self.looks.tick().await;
+            if self.look() {
+                return;
+            }
+        }
     }
 }
 

@@ -97,6 +97,7 @@ impl Setting for Listen {
 }
 
 /// A path that begins and ends with a slash and needs no escaping.
+#[derive(PartialEq)]
 struct BasePath(String);
 
 impl Setting for BasePath {

@@ -2,7 +2,7 @@
 //!
 //! Kept as two lists so that `check` and a reload can say so instead of leaving people to guess.
 
-use super::Config;
+use super::{Config, List, ListSource};
 
 /// Keys whose part of the product is not built yet; a section's name stands for all below it.
 const WITHOUT_EFFECT: &[&str] = &[
@@ -40,21 +40,33 @@ const WITHOUT_EFFECT: &[&str] = &[
     "telemetry",
 ];
 
-/// The keys that this configuration sets and that do nothing yet.
+/// The keys that do nothing yet and either differ from their default or promise something by it.
 pub fn keys_without_effect(config: &Config) -> Vec<&str> {
-    let does_nothing = |key: &&String| {
+    let does_nothing = |key: &&str| {
         let plain = without_numbers(key);
         WITHOUT_EFFECT.iter().any(|path| {
             plain.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         })
     };
-    // A nested key says all its table would say again.
-    let keys: Vec<&str> = config.set_keys.iter().filter(does_nothing).map(String::as_str).collect();
-    let has_child = |key: &&str| {
-        keys.iter()
-            .any(|other| other.strip_prefix(*key).is_some_and(|rest| rest.starts_with(['.', '['])))
+    // Told even where nobody has touched it, because people rely on this default.
+    let promised = config.dns.rebind_protection.then_some("dns.rebind_protection");
+    let changed = config.changed_keys.iter().map(String::as_str).filter(does_nothing);
+    promised.into_iter().chain(changed).collect()
+}
+
+/// What works, but not as well as the operator may think.
+pub fn cautions(config: &Config) -> Vec<String> {
+    let is_plain = |list: &&List| match &list.source {
+        ListSource::Url(url) => url.starts_with("http://"),
+        ListSource::Path(_) | ListSource::Inline(_) => false,
     };
-    keys.iter().copied().filter(|key| !has_child(key)).collect()
+    let plain = config.lists.iter().filter(is_plain);
+    plain
+        .map(|list| {
+            let name = &list.name;
+            format!("list `{name}`: comes over http://, where anyone on the way can change it")
+        })
+        .collect()
 }
 
 /// `lists[3].mode` as `lists.mode`.
@@ -80,6 +92,10 @@ pub fn keys_that_need_a_restart(running: &Config, new: &Config) -> Vec<&'static 
         ("dns.threads", running.dns.threads != new.dns.threads),
         ("dns.udp", is_udp_bound(running) != is_udp_bound(new)),
         ("dns.limits.in_flight", running.dns.limits.in_flight != new.dns.limits.in_flight),
+        (
+            "dns.limits.tcp_connections",
+            running.dns.limits.tcp_connections != new.dns.limits.tcp_connections,
+        ),
         ("cache.max_bytes", running.cache.max_bytes != new.cache.max_bytes),
         ("admin.listen", running.admin.listen != new.admin.listen),
         ("admin.base_path", running.admin.base_path != new.admin.base_path),

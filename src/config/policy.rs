@@ -188,7 +188,7 @@ impl Rule {
 }
 
 /// The words of a rule's action; lists say `block` where rules say `deny`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum RuleAction {
     Allow,
     Deny,

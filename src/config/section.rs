@@ -60,21 +60,21 @@ pub(super) struct Context {
     /// Variables that no key has claimed yet.
     unclaimed: Environment,
     problems: Vec<Problem>,
-    set_keys: Vec<String>,
+    changed_keys: Vec<String>,
 }
 
 impl Context {
     pub(super) fn new(environment: &Environment) -> Self {
-        Self { unclaimed: environment.clone(), problems: Vec::new(), set_keys: Vec::new() }
+        Self { unclaimed: environment.clone(), problems: Vec::new(), changed_keys: Vec::new() }
     }
 
-    /// The keys that were set, or every problem.
+    /// The keys that differ from their defaults, or every problem.
     pub(super) fn finish(mut self) -> Result<Vec<String>, Vec<Problem>> {
         let allowed = "the keys that `dnsward config default` prints, as DNSWARD__SECTION__KEY";
         for (variable, value) in self.unclaimed.iter() {
             self.problems.push(Problem::new(variable, "names no key", value, allowed));
         }
-        if self.problems.is_empty() { Ok(self.set_keys) } else { Err(self.problems) }
+        if self.problems.is_empty() { Ok(self.changed_keys) } else { Err(self.problems) }
     }
 }
 
@@ -92,12 +92,18 @@ impl<'c> Section<'c> {
     }
 
     /// The value of a key, or its default where it is missing or wrong.
-    pub(super) fn value<T: Setting>(&mut self, key: &'static str, default: T) -> T {
-        self.optional(key).unwrap_or(default)
+    pub(super) fn value<T: Setting + PartialEq>(&mut self, key: &'static str, default: T) -> T {
+        match self.optional(key) {
+            Some(value) if value != default => {
+                self.note_change(key);
+                value
+            }
+            _ => default,
+        }
     }
 
     /// The value of a key that must be there; a missing one is a problem.
-    pub(super) fn required<T: Setting>(&mut self, key: &'static str, default: T) -> T {
+    pub(super) fn required<T: Setting + PartialEq>(&mut self, key: &'static str, default: T) -> T {
         if !self.has(key) {
             self.problem(key, "is missing", "nothing", &T::allowed());
         }
@@ -110,7 +116,7 @@ impl<'c> Section<'c> {
     }
 
     /// A value that must also lie in a range or obey a rule, told in `allowed`.
-    pub(super) fn checked<T: Setting + Clone + fmt::Debug>(
+    pub(super) fn checked<T: Setting + PartialEq>(
         &mut self,
         key: &'static str,
         default: T,
@@ -119,7 +125,12 @@ impl<'c> Section<'c> {
     ) -> T {
         let Some((value, raw)) = self.take(key, T::from_text) else { return default };
         match T::parse(&value) {
-            Some(parsed) if is_allowed(&parsed) => parsed,
+            Some(parsed) if is_allowed(&parsed) => {
+                if parsed != default {
+                    self.note_change(key);
+                }
+                parsed
+            }
             _ => {
                 self.problem(key, "is out of range", raw, allowed);
                 default
@@ -259,10 +270,14 @@ impl<'c> Section<'c> {
         let from_file = self.table.remove(key);
         let from_environment = self.context.unclaimed.claim(&path).map(|text| from_text(&text));
         let value = from_environment.or(from_file)?;
-        self.context.set_keys.push(path);
         let is_hidden = key.contains("password") || key.contains("secret");
         let raw = if is_hidden { "a hidden value".to_owned() } else { value.to_string() };
         Some((value, raw))
+    }
+
+    fn note_change(&mut self, key: &str) {
+        let path = self.path_of(key);
+        self.context.changed_keys.push(path);
     }
 
     fn path_of(&self, key: &str) -> String {

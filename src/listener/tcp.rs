@@ -8,7 +8,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::Semaphore,
     task::JoinSet,
     time::sleep,
 };
@@ -22,7 +22,7 @@ const NO_DESCRIPTOR_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves a listener until the drain, then until its queue is empty and every answer is sent.
 ///
-/// When `room` is used up, new connections wait in the kernel's queue.
+/// When `room` is used up, one connection waits here and all others in the kernel's queue.
 pub async fn serve(
     listener: TcpListener,
     pipeline: Arc<Pipeline>,
@@ -30,47 +30,44 @@ pub async fn serve(
     mut drain: Drain,
 ) {
     let mut tasks = JoinSet::new();
+    // The connection that was taken last, until there is room for it.
+    let mut next = None;
     loop {
         tokio::select! {
-            accepted = accept(&listener, &room) => match accepted {
-                Ok((stream, peer, permit)) => {
+            accepted = listener.accept(), if next.is_none() => match accepted {
+                Ok(connection) => next = Some(connection),
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be taken");
+                    sleep(NO_DESCRIPTOR_PAUSE).await;
+                }
+            },
+            Ok(permit) = room.clone().acquire_owned(), if next.is_some() => {
+                if let Some((stream, peer)) = next.take() {
                     let served = serve_one(stream, peer, pipeline.clone(), drain.clone());
                     tasks.spawn_local(async move {
                         served.await;
                         drop(permit);
                     });
                 }
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be taken");
-                    sleep(NO_DESCRIPTOR_PAUSE).await;
-                }
-            },
+            }
             () = drain.started() => break,
             Some(_) = tasks.join_next() => {}
         }
     }
-    match waiting_in(listener) {
-        Ok(waiting) => {
-            for (stream, peer) in waiting {
-                tasks.spawn_local(serve_one(stream, peer, pipeline.clone(), drain.clone()));
-            }
-        }
-        Err(error) => tracing::warn!(%error, "connections that wait are lost"),
+    let waiting = waiting_in(listener).unwrap_or_else(|error| {
+        tracing::warn!(%error, "connections that wait are lost");
+        Vec::new()
+    });
+    for (stream, peer) in next.into_iter().chain(waiting) {
+        tasks.spawn_local(serve_one(stream, peer, pipeline.clone(), drain.clone()));
     }
     while tasks.join_next().await.is_some() {}
 }
 
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let permit = room.clone().acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, peer) = listener.accept().await?;
-    stream.set_nodelay(true)?;
-    Ok((stream, peer, permit))
-}
-
 async fn serve_one(stream: TcpStream, peer: SocketAddr, pipeline: Arc<Pipeline>, drain: Drain) {
+    // Without it answers would wait for the client's acknowledgements; it fails only where the
+    // client is gone already.
+    let _ = stream.set_nodelay(true);
     let metrics = pipeline.metrics.clone();
     let _counted = metrics.count_connection();
     Connection::new(stream, peer, pipeline).serve(drain).await;

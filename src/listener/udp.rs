@@ -10,10 +10,11 @@ use tokio::{
 };
 
 use super::{Taken, finish, take};
-use crate::{pipeline::Pipeline, query::Transport, server::Drain};
-
-/// Largest query read: nobody sends more than an EDNS option or two after the question.
-const MAX_QUERY: usize = 4096;
+use crate::{
+    pipeline::Pipeline,
+    query::{MAX_QUERY, Transport},
+    server::Drain,
+};
 
 /// Packets answered in one go before other tasks of the thread get their turn.
 const TURN: usize = 128;

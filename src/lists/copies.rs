@@ -18,6 +18,9 @@ use tokio::time::Instant;
 use super::Text;
 use crate::config::{Config, ListSource};
 
+/// Octets of a URL's digest that name its file: enough that no two URLs meet.
+const DIGEST: usize = 16;
+
 /// The last good text of each URL, and what went wrong since.
 pub(super) struct Copies {
     directory: Option<PathBuf>,
@@ -97,7 +100,7 @@ impl Copies {
         let kept: Vec<PathBuf> = urls.iter().filter_map(|url| self.path(url)).collect();
         let Some(directory) = &self.directory else { return };
         let Ok(files) = fs::read_dir(directory) else { return };
-        for file in files.flatten().map(|file| file.path()) {
+        for file in files.flatten().map(|file| file.path()).filter(|file| is_ours(file)) {
             if !kept.contains(&file)
                 && let Err(error) = fs::remove_file(&file)
             {
@@ -125,9 +128,17 @@ impl Copies {
     fn path(&self, url: &str) -> Option<PathBuf> {
         let directory = self.directory.as_ref()?;
         let digest = Sha256::digest(url.as_bytes());
-        let name: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let name: String = digest.iter().take(DIGEST).map(|byte| format!("{byte:02x}")).collect();
         Some(directory.join(format!("{name}.txt")))
     }
+}
+
+/// Whether a file can be a copy of ours: the directory may hold lists of the operator's own.
+fn is_ours(file: &Path) -> bool {
+    let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let is_digest = stem.len() == 2 * DIGEST && stem.bytes().all(|b| b.is_ascii_hexdigit());
+    let extension = file.extension().and_then(|extension| extension.to_str());
+    is_digest && matches!(extension, Some("txt" | "new"))
 }
 
 fn write_aside(path: &Path, text: &[u8]) -> io::Result<()> {

@@ -34,7 +34,7 @@ pub(super) fn refused(query: &Query, refusal: Refusal, out: &mut Vec<u8>) -> Ans
 
 pub(super) fn truncated(query: &Query, out: &mut Vec<u8>) -> Answered {
     answer::truncated(query, out);
-    Answered::new(Outcome::Local, Rcode::NoError as u16)
+    Answered::new(Outcome::Truncated, Rcode::NoError as u16)
 }
 
 pub(super) fn local(query: &Query, name: &LocalName, out: &mut Vec<u8>) -> Answered {
@@ -78,11 +78,14 @@ pub(super) fn resolved(
     outcome: Outcome,
     out: &mut Vec<u8>,
 ) -> Answered {
+    if entry.rcode() == Rcode::ServFail as u16 {
+        return failed(query, &Failure::BadAnswer("upstreams answer SERVFAIL".to_owned()), out);
+    }
     let now = Instant::now();
     if path.links.is_empty() {
         answer::cached(query, entry, now, out);
     } else {
-        match entry.under_alias(&query.name, query.qtype, path.links) {
+        match entry.under_alias(&query.name, query.qtype, path.links, now) {
             Ok(aliased) => answer::cached(query, &aliased, now, out),
             Err(error) => return failed(query, &Failure::BadAnswer(error.to_string()), out),
         }

@@ -47,10 +47,12 @@ impl LocalName {
         }
     }
 
-    /// The records of a type, aliases first.
+    /// The records of a type, aliases first; one who asks for the alias itself gets that alone.
     pub fn records(&self, qtype: u16) -> impl Iterator<Item = &LocalData> {
-        self.data.iter().filter(move |record| {
-            record.rtype == qtype || record.rtype == rtype::CNAME || qtype == rtype::ANY
+        self.data.iter().filter(move |record| match (qtype, record.rtype) {
+            (rtype::CNAME, rtype::CNAME) => record.owner.is_none(),
+            (rtype::ANY, _) | (_, rtype::CNAME) => true,
+            (asked, held) => asked == held,
         })
     }
 }
@@ -193,6 +195,7 @@ mod tests {
         let out = names.find(&Name::parse("out.lan").unwrap()).unwrap();
         assert!(matches!(out.ending(rtype::A), Ending::Elsewhere([_], _)));
         assert_eq!(out.ending(rtype::CNAME), Ending::Here);
+        assert_eq!(types(&names, "a.lan", rtype::CNAME), [rtype::CNAME]);
         assert!(types(&names, "loop.lan", rtype::A).is_empty());
     }
 }

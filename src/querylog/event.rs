@@ -34,11 +34,13 @@ pub enum Outcome {
     Failed,
     /// Not at all: the client or the question is not served.
     Refused,
+    /// Not yet: the client was sent to TCP, where it counts as what it then gets.
+    Truncated,
 }
 
 impl Outcome {
     /// Every outcome, in the order of their numbers.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Local,
         Self::Blocked,
         Self::Cached,
@@ -46,6 +48,7 @@ impl Outcome {
         Self::Special,
         Self::Failed,
         Self::Refused,
+        Self::Truncated,
     ];
 
     /// The word for it in metrics.
@@ -58,6 +61,7 @@ impl Outcome {
             Self::Special => "special",
             Self::Failed => "failed",
             Self::Refused => "refused",
+            Self::Truncated => "truncated",
         }
     }
 }
@@ -65,7 +69,7 @@ impl Outcome {
 impl From<Outcome> for admin_ui::Outcome {
     fn from(outcome: Outcome) -> Self {
         match outcome {
-            Outcome::Local => Self::Local,
+            Outcome::Local | Outcome::Truncated => Self::Local,
             Outcome::Blocked => Self::Blocked,
             Outcome::Cached => Self::Cached,
             Outcome::Forwarded => Self::Forwarded,
@@ -84,7 +88,7 @@ pub struct Answered {
     /// Its response code.
     pub rcode: u16,
     reason: Option<(Arc<str>, u32)>,
-    upstream: Option<usize>,
+    upstream: Option<Arc<str>>,
 }
 
 impl Answered {
@@ -102,8 +106,8 @@ impl Answered {
 
     /// The same, with data of an upstream.
     #[must_use]
-    pub fn from_upstream(mut self, server: usize) -> Self {
-        self.upstream = Some(server);
+    pub fn from_upstream(mut self, server: &Arc<str>) -> Self {
+        self.upstream = Some(server.clone());
         self
     }
 }
@@ -128,11 +132,15 @@ impl Event {
             transport: query.client.transport,
             name: (privacy != Privacy::HideNames).then_some(query.name),
             qtype: query.qtype,
-            answered,
+            answered: match privacy {
+                // A rule's text and a list's line tell the name as well.
+                Privacy::HideNames => Answered { reason: None, ..answered },
+                _ => answered,
+            },
         }
     }
 
-    pub(super) fn into_row(self, id: u64, servers: &[String]) -> QueryRow {
+    pub(super) fn into_row(self, id: u64) -> QueryRow {
         let Answered { outcome, rcode, reason, upstream } = self.answered;
         let (list, line) = reason.map(|(list, line)| (list.to_string(), line)).unzip();
         QueryRow {
@@ -149,7 +157,7 @@ impl Event {
             rcode: rcode_word(rcode),
             list,
             line,
-            upstream: upstream.and_then(|server| servers.get(server).cloned()),
+            upstream: upstream.map(|server| server.to_string()),
             microseconds: u64::try_from(self.took.as_micros()).unwrap_or(u64::MAX),
         }
     }

@@ -73,6 +73,7 @@ pub(super) fn dns(dns: &Dns, taken: TakenPort) -> Result<Vec<Vec<Pair>>, BindErr
     };
     let with_udp = dns.udp != UdpMode::Off;
     let mut sockets: Vec<Vec<Pair>> = (0..threads).map(|_| Vec::new()).collect();
+    let mut left_out = None;
     for address in &dns.listen {
         let failed = |error| BindError::new("dns.listen", address, error);
         let found = moving_on(*address, taken, |address| probe(address, with_udp));
@@ -80,6 +81,7 @@ pub(super) fn dns(dns: &Dns, taken: TakenPort) -> Result<Vec<Vec<Pair>>, BindErr
             Ok(address) => address,
             Err(error) if is_missing_ipv6(*address, &error) => {
                 tracing::warn!(%address, "there is no IPv6 here; this address is left out");
+                left_out = Some(failed(error));
                 continue;
             }
             Err(error) => return Err(failed(error)),
@@ -95,7 +97,10 @@ pub(super) fn dns(dns: &Dns, taken: TakenPort) -> Result<Vec<Vec<Pair>>, BindErr
             });
         }
     }
-    Ok(sockets)
+    match left_out {
+        Some(error) if addresses(&sockets).is_empty() => Err(error),
+        _ => Ok(sockets),
+    }
 }
 
 /// The addresses that were bound, each once.

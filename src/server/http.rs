@@ -78,9 +78,8 @@ impl Listener {
             while connections.try_join_next().is_some() {}
             let Ok(permit) = room.clone().acquire_owned().await else { return };
             let accepted = match &self {
-                Self::Tcp(listener, _) => listener.accept().await.map(|(stream, peer)| {
-                    let router = router.clone().layer(axum::Extension(peer));
-                    connections.spawn(serve_one(stream, router, permit));
+                Self::Tcp(listener, _) => listener.accept().await.map(|(stream, _)| {
+                    connections.spawn(serve_one(stream, router.clone(), permit));
                 }),
                 Self::Unix(listener) => listener.accept().await.map(|(stream, _)| {
                     connections.spawn(serve_one(stream, router.clone(), permit));

@@ -32,16 +32,20 @@ impl Publisher {
         Self { pipeline, lists, turn: Mutex::new(()), loaded: Notify::new() }
     }
 
-    /// Takes over a configuration: at once with what is at hand, then with fresh downloads.
+    /// Takes over a configuration: at once with what is at hand, then with every list as it
+    /// arrives. Returns after the first attempt of each; dropping it only ends these attempts.
     pub(super) async fn apply(&self, config: Arc<Config>) -> Result<(), UpstreamError> {
-        let _turn = self.turn.lock().await;
         let running = self.running();
         self.pipeline.upstream.reconfigure(&config).inspect_err(|_| self.note_refused())?;
         for key in keys_that_need_a_restart(&running, &config) {
             tracing::warn!(key, "this change takes effect at the next start");
         }
-        self.read_lists(&config).await;
+        {
+            let _turn = self.turn.lock().await;
+            self.publish(&config, self.lists.load(&config).await);
+        }
         self.pipeline.metrics.count_reload(true);
+        self.download(&config, Which::All).await;
         Ok(())
     }
 
@@ -51,18 +55,21 @@ impl Publisher {
 
     /// Loads the lists, then downloads each again when its time has come.
     pub(super) async fn keep_lists_current(&self) {
-        let turn = self.turn.lock().await;
-        self.read_lists(&self.running()).await;
-        drop(turn);
+        self.publish_running().await;
+        self.download(&self.running(), Which::All).await;
         loop {
             let latest = Instant::now() + LOOK_AGAIN;
             let due = self.lists.next_download(&self.running()).unwrap_or(latest);
             sleep_until(due.min(latest)).await;
-            let _turn = self.turn.lock().await;
-            let config = self.running();
-            if self.lists.download(&config, Which::Due).await {
-                self.publish(&config, self.lists.load(&config).await);
-            }
+            self.download(&self.running(), Which::Due).await;
+        }
+    }
+
+    /// Downloads lists; each that changes something counts at once, whatever the others do.
+    async fn download(&self, config: &Config, which: Which) {
+        let mut downloads = self.lists.download(config, which);
+        while downloads.next_change().await {
+            self.publish_running().await;
         }
     }
 
@@ -77,18 +84,19 @@ impl Publisher {
         }
     }
 
-    async fn read_lists(&self, config: &Arc<Config>) {
-        self.publish(config, self.lists.load(config).await);
-        if self.lists.download(config, Which::All).await {
-            self.publish(config, self.lists.load(config).await);
-        }
+    async fn publish_running(&self) {
+        let _turn = self.turn.lock().await;
+        let config = self.running();
+        self.publish(&config, self.lists.load(&config).await);
     }
 
     fn running(&self) -> Arc<Config> {
         self.pipeline.published.load().config.clone()
     }
 
-    fn publish(&self, config: &Arc<Config>, lists: Lists) {
+    fn publish(&self, config: &Arc<Config>, mut lists: Lists) {
+        // A list that is added later is no reason to stop answering, or to take traffic away.
+        lists.are_loaded |= self.pipeline.published.load().policy.lists().are_loaded;
         let policy = Policy::new(config.clone(), lists);
         self.pipeline.published.replace(config.clone(), policy);
         self.loaded.notify_waiters();

@@ -37,7 +37,9 @@ impl Default for Failure {
 
 impl From<&Error> for Failure {
     fn from(error: &Error) -> Self {
-        if error.is_timeout() {
+        if matches!(error, Error::Overloaded) {
+            Self::Overloaded
+        } else if error.is_timeout() {
             Self::Timeout
         } else if error.is_unreachable() {
             Self::Unreachable

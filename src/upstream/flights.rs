@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{OwnedSemaphorePermit, mpsc, oneshot},
     task::{Id, JoinSet},
     time::{Instant, timeout},
 };
@@ -23,14 +23,20 @@ use crate::{
 /// A key and who wants to know.
 pub(super) struct Ask {
     pub(super) key: Key,
+    pub(super) waiter: Waiter,
+}
+
+/// Who waits for a flight, and the place in the limit that this takes.
+pub(super) struct Waiter {
     pub(super) reply: oneshot::Sender<Resolved>,
+    pub(super) _permit: OwnedSemaphorePermit,
 }
 
 /// The flights under way.
 pub(super) struct Flights {
     current: Arc<ArcSwap<Settings>>,
     cache: Cache,
-    waiting: HashMap<Key, (Id, Vec<oneshot::Sender<Resolved>>)>,
+    waiting: HashMap<Key, (Id, Vec<Waiter>)>,
     tasks: JoinSet<(Key, Resolved)>,
 }
 
@@ -59,12 +65,12 @@ impl Flights {
 
     fn take_off(&mut self, ask: Ask) {
         if let Some((_, waiters)) = self.waiting.get_mut(&ask.key) {
-            waiters.push(ask.reply);
+            waiters.push(ask.waiter);
             return;
         }
         // A flight may have landed between the miss and this ask.
         if let Some(entry) = self.cache.get(&ask.key) {
-            let _ = ask.reply.send(Ok(entry));
+            let _ = ask.waiter.reply.send(Ok(entry));
             return;
         }
         let settings = self.current.load_full();
@@ -73,14 +79,14 @@ impl Flights {
             let resolved = fly(&key, &settings, &cache).await;
             (key, resolved)
         });
-        self.waiting.insert(ask.key, (task.id(), vec![ask.reply]));
+        self.waiting.insert(ask.key, (task.id(), vec![ask.waiter]));
     }
 
     fn land(&mut self, key: &Key, resolved: &Resolved) {
         let waiters = self.waiting.remove(key).map(|(_, waiters)| waiters).unwrap_or_default();
         for waiter in waiters {
             // Whoever is gone has been answered by its deadline.
-            let _ = waiter.send(resolved.clone());
+            let _ = waiter.reply.send(resolved.clone());
         }
     }
 
@@ -102,8 +108,9 @@ async fn fly(key: &Key, settings: &Settings, cache: &Cache) -> Resolved {
         }
         Err(_) => return Err(Failure::Timeout),
     };
-    let (age, server) = (exchange.age, exchange.server);
-    match Entry::new(&exchange.answer, age, &settings.bounds, server, Instant::now()) {
+    let server = settings.servers.get(exchange.server).cloned().unwrap_or_default();
+    let bounds = &settings.bounds;
+    match Entry::new(&exchange.answer, exchange.age, bounds, server, Instant::now()) {
         Ok(entry) => {
             let entry = Arc::new(entry);
             cache.insert(key.clone(), entry.clone());

@@ -112,6 +112,14 @@ impl Lab {
         self.directory.path().join(name)
     }
 
+    /// Waits until a name is blocked.
+    pub(crate) async fn comes_to_block(&self, name: &str) {
+        let started = std::time::Instant::now();
+        while self.ask(name, "A").await.ede().first().is_none_or(|(code, _)| *code != 15) {
+            assert!(started.elapsed().as_secs() < 20, "{name} is not blocked");
+        }
+    }
+
     /// Gives the running server another configuration.
     pub(crate) async fn reload(&self, toml: &str) {
         self.server.reload(parse(&self.preamble, toml)).await.expect("it is taken over");

@@ -11,7 +11,12 @@ use tokio::{
 };
 
 use super::super::{Taken, finish, take};
-use crate::{pipeline::Pipeline, query::Transport, server::Drain};
+use crate::{
+    pipeline::Pipeline,
+    query::{MAX_QUERY, Transport},
+    server::Drain,
+    wire,
+};
 
 /// Octets of length before each message (RFC 1035 section 4.2.2).
 const PREFIX: usize = 2;
@@ -74,16 +79,23 @@ impl Connection {
 
     async fn serve_until_done(&mut self, drain: &mut Drain) -> io::Result<()> {
         let mut may_read = true;
+        let mut is_draining = false;
         let mut last_active = Instant::now();
         loop {
             match self.next_event(may_read, last_active + IDLE, drain).await? {
                 Event::Read(0) => may_read = false,
                 Event::Read(_) => self.take_frames().await?,
-                Event::Answer(answer) => self.queue(&answer),
+                Event::Answer(answer) => {
+                    self.queue(&answer);
+                    self.take_frames().await?;
+                    if is_draining {
+                        self.read_what_is_there().await?;
+                    }
+                }
                 Event::Idle => return Ok(()),
                 Event::Drain => {
                     self.read_what_is_there().await?;
-                    may_read = false;
+                    (may_read, is_draining) = (false, true);
                 }
             }
             last_active = Instant::now();
@@ -100,8 +112,7 @@ impl Connection {
         idle_at: Instant,
         drain: &mut Drain,
     ) -> io::Result<Event> {
-        let limit = self.pipeline.published.load().config.dns.limits.in_flight_per_connection;
-        let has_room = self.waiting.len() < limit;
+        let has_room = self.has_room();
         let owes_nothing = self.waiting.is_empty();
         self.unread.reserve(READ);
         tokio::select! {
@@ -114,12 +125,14 @@ impl Connection {
         }
     }
 
-    /// Takes every whole frame that was read.
+    /// Takes the whole frames that were read, as long as there is room for what they ask.
     async fn take_frames(&mut self) -> io::Result<()> {
         let mut out = Vec::with_capacity(512);
         let mut at = 0;
         let unread = std::mem::take(&mut self.unread);
-        while let Some(frame) = frame_at(&unread, at) {
+        while self.has_room()
+            && let Some(frame) = frame_at(&unread, at)?
+        {
             at += PREFIX + frame.len();
             match take(&self.pipeline, frame, self.peer.ip(), Transport::Tcp, &mut out) {
                 Taken::Silence => {}
@@ -136,14 +149,22 @@ impl Connection {
         }
         self.unread = unread;
         self.unread.drain(..at);
+        self.unread.shrink_to(READ);
         Ok(())
+    }
+
+    /// Whether another answer may wait: `dns.limits.in_flight_per_connection`.
+    fn has_room(&self) -> bool {
+        let snapshot = self.pipeline.published.load();
+        self.waiting.len() < snapshot.config.dns.limits.in_flight_per_connection
     }
 
     /// Reads what has arrived before the drain, without waiting for more.
     async fn read_what_is_there(&mut self) -> io::Result<()> {
         // The kernel is asked once more what has arrived, before anything is believed.
         yield_now().await;
-        loop {
+        // What has no room now is read when an answer has left.
+        while self.has_room() {
             self.unread.reserve(READ);
             match self.stream.try_read_buf(&mut self.unread) {
                 Ok(0) => return Ok(()),
@@ -152,6 +173,7 @@ impl Connection {
                 Err(error) => return Err(error),
             }
         }
+        Ok(())
     }
 
     /// Says that no more comes, then waits a moment for the client to agree: closing with unread
@@ -194,10 +216,17 @@ impl Connection {
 }
 
 /// The whole frame that begins at an offset, where it has arrived.
-fn frame_at(unread: &[u8], at: usize) -> Option<&[u8]> {
-    let length = usize::from(crate::wire::u16_at(unread, at)?);
+///
+/// # Errors
+/// Where it says to be longer than any query: who sends that is no DNS client, and waiting for the
+/// rest would fill memory.
+fn frame_at(unread: &[u8], at: usize) -> io::Result<Option<&[u8]>> {
+    let Some(length) = wire::u16_at(unread, at).map(usize::from) else { return Ok(None) };
+    if length > MAX_QUERY {
+        return Err(io::Error::other("a frame is longer than any query"));
+    }
     let start = at + PREFIX;
-    unread.get(start..start + length)
+    Ok(unread.get(start..start + length))
 }
 
 #[cfg(test)]
