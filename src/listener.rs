@@ -6,7 +6,11 @@
 pub mod tcp;
 pub mod udp;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use crate::{
     answer,
@@ -41,11 +45,17 @@ fn take(
             return if has_answer { Taken::Answer } else { Taken::Silence };
         }
     };
-    match pipeline.begin(&query, out) {
-        Progress::Wait(pending) => Taken::Wait(pending),
-        Progress::Done => {
+    // One query that meets a defect of ours must not end the listener for all others.
+    let begun = catch_unwind(AssertUnwindSafe(|| pipeline.begin(&query, out)));
+    match begun {
+        Ok(Progress::Wait(pending)) => Taken::Wait(pending),
+        Ok(Progress::Done) => {
             answer::fit(&query, out);
             Taken::Answer
+        }
+        Err(_) => {
+            tracing::error!(qtype = query.qtype, "a query met a defect of ours and gets no answer");
+            Taken::Silence
         }
     }
 }

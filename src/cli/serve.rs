@@ -1,19 +1,15 @@
-//! `dnsward serve`: starts the server, and tells it what signals say.
+//! `dnsward serve`: starts the server, and tells it what the world wants of it.
+
+mod wishes;
 
 use std::{
-    fs,
     future::pending,
-    os::unix::fs::MetadataExt as _,
-    path::Path,
     pin::{Pin, pin},
-    time::Duration,
 };
 
-use tokio::{
-    runtime::Builder,
-    signal::unix::{Signal, SignalKind, signal},
-    time::{Interval, MissedTickBehavior, interval},
-};
+use tokio::runtime::Builder;
+
+use wishes::{Wish, Wishes};
 
 use super::{ConfigFile, Exit, demo::Demo, error_line, logging::Logging, print, read};
 use crate::{
@@ -21,9 +17,6 @@ use crate::{
     config::{Config, Problem, cautions, keys_without_effect},
     server::{Server, TakenPort},
 };
-
-/// Time between two looks at the configuration file.
-const LOOK: Duration = Duration::from_secs(2);
 
 pub(super) fn run(file: &ConfigFile, is_demo: bool) -> Exit {
     let origin = match Origin::new(file, is_demo) {
@@ -76,10 +69,12 @@ impl Origin {
 }
 
 async fn serve(origin: &Origin, config: Config, logging: &Logging) -> Exit {
-    let signals = (Signals::new(), signal(SignalKind::hangup()));
-    let (Ok(end), Ok(hangup)) = signals else {
-        error_line("the server cannot start: signals cannot be caught");
-        return Exit::CannotStart;
+    let wishes = match Wishes::new(origin.source.path()) {
+        Ok(wishes) => wishes,
+        Err(error) => {
+            error_line(format_args!("the server cannot start: signals cannot be caught: {error}"));
+            return Exit::CannotStart;
+        }
     };
     warn_about(&config);
     let taken = if origin.demo.is_some() { TakenPort::MoveOn } else { TakenPort::Fail };
@@ -91,8 +86,7 @@ async fn serve(origin: &Origin, config: Config, logging: &Logging) -> Exit {
         }
     };
     announce(origin, &server);
-    let file = WatchedFile::new(origin.source.path());
-    serve_until_the_end(origin, &server, logging, Wishes { end, hangup, file }).await;
+    serve_until_the_end(origin, &server, logging, wishes).await;
     tracing::info!("shutting down");
     server.shut_down().await;
     Exit::Ok
@@ -179,94 +173,4 @@ fn announce(origin: &Origin, server: &Server) {
             first.password
         ));
     }
-}
-
-/// What the world wants of a running server.
-struct Wishes<'o> {
-    end: Signals,
-    hangup: Signal,
-    file: WatchedFile<'o>,
-}
-
-/// One of these wishes.
-enum Wish {
-    End,
-    Reload,
-}
-
-impl Wishes<'_> {
-    async fn next(&mut self) -> Wish {
-        tokio::select! {
-            () = self.end.any() => Wish::End,
-            _ = self.hangup.recv() => {
-                self.file.look();
-                Wish::Reload
-            }
-            () = self.file.changed() => {
-                tracing::info!("the configuration file has changed");
-                Wish::Reload
-            }
-        }
-    }
-}
-
-/// The configuration file, looked at again and again: that works over any file system, and
-/// follows the links that Kubernetes swaps.
-struct WatchedFile<'o> {
-    path: Option<&'o Path>,
-    seen: Option<(u64, i64, i64, u64)>,
-    looks: Interval,
-}
-
-impl<'o> WatchedFile<'o> {
-    fn new(path: Option<&'o Path>) -> Self {
-        let mut looks = interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { path, seen: path.and_then(fingerprint), looks }
-    }
-
-    /// Whether the file is another than at the last look; one that is gone is none.
-    fn look(&mut self) -> bool {
-        let now = self.path.and_then(fingerprint);
-        let is_other = now.is_some() && now != self.seen;
-        self.seen = now.or(self.seen);
-        is_other
-    }
-
-    async fn changed(&mut self) {
-        loop {
-            self.looks.tick().await;
-            if self.look() {
-                return;
-            }
-        }
-    }
-}
-
-/// SIGTERM and SIGINT.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn any(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-/// What changes when a file, or the link that leads to it, is written anew.
-fn fingerprint(path: &Path) -> Option<(u64, i64, i64, u64)> {
-    let file = fs::metadata(path).ok()?;
-    Some((file.ino(), file.mtime(), file.mtime_nsec(), file.len()))
 }

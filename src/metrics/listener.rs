@@ -89,3 +89,19 @@ async fn ready(State(shared): State<Shared>) -> Response {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn lists_keep_a_server_unready_for_ten_seconds_at_most() {
+        let health = Health::bound_now();
+
+        assert_eq!(health.missing(false), Some("lists are loading"));
+        tokio::time::advance(LISTS_MAY_TAKE).await;
+        assert_eq!(health.missing(false), None);
+        health.drain();
+        assert_eq!(health.missing(true), Some("shutting down"));
+    }
+}

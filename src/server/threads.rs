@@ -73,7 +73,9 @@ async fn serve(
             tasks.spawn_local(udp::serve(socket, pipeline.clone(), drain.clone()));
         }
     }
-    while tasks.join_next().await.is_some() {}
+    while let Some(ended) = tasks.join_next().await {
+        ended.map_err(io::Error::other)?;
+    }
     Ok(())
 }
 
