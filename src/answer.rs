@@ -139,7 +139,7 @@ pub fn local<'r>(
 }
 
 /// Makes an answer from a cached one: its bytes, aged, under this query's id and letter case.
-pub fn cached(query: &Query, entry: &Entry, now: Instant, out: &mut Vec<u8>) {
+pub fn cached(query: &Query, entry: &Entry, ede: Option<Ede<'_>>, now: Instant, out: &mut Vec<u8>) {
     out.clear();
     out.extend_from_slice(entry.wire());
     let Some(mut header) = Header::read(out) else { return };
@@ -153,7 +153,7 @@ pub fn cached(query: &Query, entry: &Entry, now: Instant, out: &mut Vec<u8>) {
     overwrite(out, wire::HEADER, query.name_as_asked());
     let mut reply = Reply { query, out, counts: header.counts, flags: header.flags, extended: 0 };
     reply.write_back();
-    reply.finish(None);
+    reply.finish(ede);
 }
 
 /// Cuts an answer down to the question where the client does not take all of it.
@@ -312,7 +312,7 @@ mod tests {
         let mut out = Vec::new();
 
         for (age, shown) in [(0, 60), (25, 35), (59, 1), (60, 0), (600, 0)] {
-            cached(&query(), &entry, stored + Duration::from_secs(age), &mut out);
+            cached(&query(), &entry, None, stored + Duration::from_secs(age), &mut out);
             assert_eq!(wire::u32_at(&out, 30), Some(shown), "after {age} s");
         }
         assert_eq!(out[..2], QUERY[..2]);

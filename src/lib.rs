@@ -22,6 +22,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | `wire` | finds the parts of a DNS message |
+//! | `private` | which addresses are nobody's on the internet |
 //! | `snapshot` | policy and settings in force, swapped as a whole |
 //! | `server` | binds, starts, reloads, drains |
 //! | `config` | a file and the environment, checked |
@@ -41,6 +42,7 @@ pub mod answer;
 pub mod querylog;
 
 pub mod wire;
+pub mod private;
 pub mod snapshot;
 pub mod server;
 pub mod config;

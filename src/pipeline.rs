@@ -116,6 +116,9 @@ impl Pipeline {
             Err(failure) => reply::failed(query, &failure, out),
             Ok(entry) => match policy.inspect(query, &path, entry.targets()) {
                 Some(block) => reply::blocked(query, &block, blocking, out),
+                None if entry.points_home() && policy.guards_against_rebinding(query, &path) => {
+                    reply::without_private_addresses(query, &entry, outcome, blocking, out)
+                }
                 None => reply::resolved(query, &path, &entry, outcome, out),
             },
         })

@@ -166,6 +166,15 @@ impl Policy {
         None
     }
 
+    /// Whether an answer must not point into this network: public names have no business there,
+    /// local names and exempt ones may.
+    pub fn guards_against_rebinding(&self, query: &Query, path: &Path<'_>) -> bool {
+        let is_exempt = |domain: &Name| query.name.is_within(domain);
+        self.dns().rebind_protection
+            && path.links.is_empty()
+            && !self.dns().rebind_exempt.iter().any(is_exempt)
+    }
+
     /// The lists this policy asks.
     pub fn lists(&self) -> &Lists {
         &self.lists

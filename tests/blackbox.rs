@@ -13,6 +13,7 @@ mod lists;
 mod metrics;
 mod packets;
 mod program;
+mod rebinding;
 mod reload;
 mod shutdown;
 mod tcp;

@@ -189,13 +189,13 @@ fn check_entry(bytes: &[u8], message: &Message) {
     let Some(query) = query_for(bytes) else { return };
     let out = &mut Vec::new();
     for age in [Duration::ZERO, BOUNDS.max] {
-        answer::cached(&query, &entry, now + age, out);
+        answer::cached(&query, &entry, None, now + age, out);
         let given = check_answer(&query, None, out);
         assert!(contents(message).eq(contents(&given)), "records changed:\n{message}\n{given}");
     }
     let link = Link { owner: query.name, target: query.name, ttl: 60 };
     if let Ok(aliased) = entry.under_alias(&query.name, query.qtype, &[link], now) {
-        answer::cached(&query, &aliased, now, out);
+        answer::cached(&query, &aliased, None, now, out);
         let given = check_answer(&query, None, out);
         assert_eq!(given.answers.len(), message.answers.len() + 1);
     }

@@ -4,6 +4,7 @@
 //! what is kept has one meaning: what a policy judges is what every client will read, however the
 //! upstream laid out its names. Types we do not know keep their data to the octet.
 
+mod private;
 #[cfg(test)]
 mod tests;
 
@@ -75,6 +76,8 @@ pub struct Entry {
     ttls: Box<[(u16, u32)]>,
     /// The names that the answer points to.
     targets: Box<[Name]>,
+    /// Whether it points to private addresses.
+    points_home: bool,
     stored: Instant,
     lifetime: Duration,
     upstream: Arc<str>,
@@ -121,6 +124,7 @@ impl Entry {
         Ok(Self {
             lifetime: lifetime(&message, bounds),
             targets: targets(&message),
+            points_home: message.all_sections().any(private::points_home),
             ttls: ttls(&wire)?,
             wire: wire.into(),
             stored: now,
@@ -150,9 +154,34 @@ impl Entry {
         }
         answers.append(&mut message.answers);
         message.answers = answers;
+        self.rewritten(&message)
+    }
+
+    /// Whether it points to private addresses.
+    pub fn points_home(&self) -> bool {
+        self.points_home
+    }
+
+    /// The same answer without private addresses, those in HTTPS and SVCB hints included.
+    ///
+    /// # Errors
+    /// Never in practice: what is kept was read before.
+    pub fn without_private_addresses(&self) -> Result<Self, Unusable> {
+        let mut message = Message::from_vec(&self.wire).map_err(|_| Unusable::Malformed)?;
+        private::remove(&mut message);
+        self.rewritten(&message)
+    }
+
+    /// This entry with another message, which keeps its times to live.
+    fn rewritten(&self, message: &Message) -> Result<Self, Unusable> {
         let wire = message.to_vec().map_err(|_| Unusable::Malformed)?;
         let kept = Bounds { min: Duration::ZERO, max: Duration::MAX, max_negative: self.lifetime };
         Self::new(&wire, Duration::ZERO, &kept, self.upstream.clone(), self.stored)
+    }
+
+    /// How many records the answer section has.
+    pub fn answers(&self) -> u16 {
+        Header::read(&self.wire).map_or(0, |header| header.counts[1])
     }
 
     /// The message, with id 0 and without OPT.

@@ -11,8 +11,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "dns.rate_limit",
     "dns.limits.in_flight_per_client",
     "dns.limits.tcp_connections_per_client",
-    "dns.rebind_protection",
-    "dns.rebind_exempt",
     "dns.cookie_secret_file",
     "dns.dns64",
     "dns.tls",
@@ -40,7 +38,7 @@ const WITHOUT_EFFECT: &[&str] = &[
     "telemetry",
 ];
 
-/// The keys that do nothing yet and either differ from their default or promise something by it.
+/// The keys that do nothing yet and differ from their default.
 pub fn keys_without_effect(config: &Config) -> Vec<&str> {
     let does_nothing = |key: &&str| {
         let plain = without_numbers(key);
@@ -48,10 +46,7 @@ pub fn keys_without_effect(config: &Config) -> Vec<&str> {
             plain.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         })
     };
-    // Told even where nobody has touched it, because people rely on this default.
-    let promised = config.dns.rebind_protection.then_some("dns.rebind_protection");
-    let changed = config.changed_keys.iter().map(String::as_str).filter(does_nothing);
-    promised.into_iter().chain(changed).collect()
+    config.changed_keys.iter().map(String::as_str).filter(does_nothing).collect()
 }
 
 /// What works, but not as well as the operator may think.

@@ -190,17 +190,16 @@ fn a_secret_comes_from_a_file_and_a_missing_file_is_none() {
 #[test]
 fn keys_that_do_nothing_yet_are_told_only_where_they_differ_from_their_default() {
     let config = parse(
-        "[dns]\nrebind_protection = false\n[dns.rate_limit]\nqueries_per_second = 5\n\
+        "[dns.rate_limit]\nqueries_per_second = 5\n\
          [[lists]]\nname = 'a'\ninline = []\nmode = 'shadow'",
     )
     .unwrap();
 
     assert_eq!(
         keys_without_effect(&config),
-        ["dns.rate_limit.queries_per_second", "dns.rebind_protection", "lists[0].mode"]
+        ["dns.rate_limit.queries_per_second", "lists[0].mode"]
     );
-    // A default that promises protection is told, others are not.
-    assert_eq!(keys_without_effect(&parse(DEFAULT_FILE).unwrap()), ["dns.rebind_protection"]);
+    assert!(keys_without_effect(&parse(DEFAULT_FILE).unwrap()).is_empty());
 }
 
 #[test]

@@ -19,7 +19,7 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 
-use super::resolve::{Resolver, is_private};
+use super::resolve::{Resolver, is_no_host};
 use crate::{
     config::{Bytes, List, UpstreamSettings},
     upstream::{Upstream, UpstreamError, extra_roots},
@@ -149,7 +149,7 @@ fn private_literal(url: &Url) -> Option<String> {
     let host = url.host_str()?;
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let is_local = bare == "localhost" || bare.ends_with(".localhost");
-    let is_private = is_local || bare.parse::<IpAddr>().is_ok_and(is_private);
+    let is_private = is_local || bare.parse::<IpAddr>().is_ok_and(is_no_host);
     is_private.then(|| host.to_owned())
 }
 

@@ -12,7 +12,7 @@ use blocker::Name;
 use hickory_proto::{op::Message, rr::RData};
 use reqwest::dns::{Addrs, Resolve, Resolving};
 
-use crate::{cache::Key, upstream::Upstream, wire::rtype};
+use crate::{cache::Key, private::is_private, upstream::Upstream, wire::rtype};
 
 /// Resolves the hosts of lists.
 pub(super) struct Resolver {
@@ -42,7 +42,7 @@ impl Resolve for Resolver {
             );
             let found = v4.iter().chain(&v6).flatten().copied();
             let (private, public): (Vec<_>, Vec<_>) =
-                found.partition(|address| is_private(*address));
+                found.partition(|address| is_no_host(*address));
             let usable = if allows_private { [public, private.clone()].concat() } else { public };
             match (usable.is_empty(), private.first(), v4.and(v6)) {
                 (false, ..) => {
@@ -75,26 +75,7 @@ async fn look_up(upstream: &Upstream, name: Name, qtype: u16) -> Result<Vec<IpAd
     Ok(message.answers.iter().filter_map(address).collect())
 }
 
-/// Whether an address belongs to no public host.
-pub(super) fn is_private(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => {
-            let [first, second, ..] = v4.octets();
-            let is_shared = first == 100 && second & 0xc0 == 64;
-            first == 0
-                || is_shared
-                || v4.is_loopback()
-                || v4.is_private()
-                || v4.is_link_local()
-                || v4.is_multicast()
-                || v4.is_broadcast()
-        }
-        IpAddr::V6(v6) => {
-            v6.is_unspecified()
-                || v6.is_loopback()
-                || v6.is_unique_local()
-                || v6.is_unicast_link_local()
-                || v6.is_multicast()
-        }
-    }
+/// Whether no list can come from an address.
+pub(super) fn is_no_host(address: IpAddr) -> bool {
+    is_private(address) || address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST)
 }

@@ -83,14 +83,35 @@ pub(super) fn resolved(
     }
     let now = Instant::now();
     if path.links.is_empty() {
-        answer::cached(query, entry, now, out);
+        answer::cached(query, entry, None, now, out);
     } else {
         match entry.under_alias(&query.name, query.qtype, path.links, now) {
-            Ok(aliased) => answer::cached(query, &aliased, now, out),
+            Ok(aliased) => answer::cached(query, &aliased, None, now, out),
             Err(error) => return failed(query, &Failure::BadAnswer(error.to_string()), out),
         }
     }
     Answered::new(outcome, entry.rcode()).from_upstream(entry.upstream())
+}
+
+/// What a public name says of private addresses is left out, and the answer says so.
+pub(super) fn without_private_addresses(
+    query: &Query,
+    entry: &Entry,
+    outcome: Outcome,
+    blocking: &Blocking,
+    out: &mut Vec<u8>,
+) -> Answered {
+    let ede = Some(Ede::Blocked("rebinding protection"));
+    match entry.without_private_addresses() {
+        Ok(rest) if rest.answers() > 0 => {
+            answer::cached(query, &rest, ede, Instant::now(), out);
+            Answered::new(outcome, rest.rcode()).from_upstream(entry.upstream())
+        }
+        _ => {
+            answer::negative(query, Rcode::NoError, blocking.ttl, ede, out);
+            Answered::new(Outcome::Blocked, Rcode::NoError as u16)
+        }
+    }
 }
 
 /// The one place where an upstream's failure becomes an answer.

@@ -12,7 +12,10 @@ use hickory_proto::{
     op::{Message, MessageType, Query, ResponseCode},
     rr::{
         Name, RData, Record, RecordType,
-        rdata::{CNAME, HTTPS, SOA, SVCB, TXT},
+        rdata::{
+            CNAME, HTTPS, SOA, SVCB, TXT,
+            svcb::{IpHint, Mandatory, SvcParamKey, SvcParamValue},
+        },
     },
 };
 use http::{Request, Response, StatusCode};
@@ -104,6 +107,19 @@ impl Fake {
     /// Knows a service whose target is another name.
     pub(crate) fn https(self, name: &str, target: &str) -> Self {
         self.record(name, RData::HTTPS(HTTPS(SVCB::new(0, to_name(target), Vec::new()))))
+    }
+
+    /// Knows a service with these addresses as hints, which its clients must understand.
+    pub(crate) fn https_with_hints(self, name: &str, hints: &[[u8; 4]]) -> Self {
+        let hints = hints.iter().map(|hint| Ipv4Addr::from(*hint).into()).collect();
+        let params = vec![
+            (
+                SvcParamKey::Mandatory,
+                SvcParamValue::Mandatory(Mandatory(vec![SvcParamKey::Ipv4Hint])),
+            ),
+            (SvcParamKey::Ipv4Hint, SvcParamValue::Ipv4Hint(IpHint(hints))),
+        ];
+        self.record(name, RData::HTTPS(HTTPS(SVCB::new(1, Name::root(), params))))
     }
 
     /// Knows a text of many octets.
