@@ -141,6 +141,7 @@ impl Policy {
         }
         match self.judge(&query.name, query.qtype, groups) {
             Judgement::Block(block) => Decision::Block(block),
+            _ if query.qtype == rtype::ANY => Decision::Special(Special::Any),
             Judgement::Allow => Decision::Resolve(Path { key, links: &[], inspects: false }),
             Judgement::Pass if self.must_wait() => Decision::Refuse(Refusal::NotReady),
             Judgement::Pass => Decision::Resolve(Path { key, links: &[], inspects: true }),

@@ -43,6 +43,8 @@ pub mod rtype {
     pub const CNAME: u16 = 5;
     /// Start of a zone of authority.
     pub const SOA: u16 = 6;
+    /// What a host is; stands in for all types (RFC 8482 section 4.2).
+    pub const HINFO: u16 = 13;
     /// A name that an address belongs to.
     pub const PTR: u16 = 12;
     /// Texts.

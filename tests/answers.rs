@@ -69,6 +69,11 @@ async fn special_names_never_leave_the_house() {
     for name in ["x.test", "x.invalid", "x.onion", "x.local", "x.internal"] {
         assert_eq!(lab.ask(name, "A").await.rcode(), 3, "{name}");
     }
+    for name in ["4.3.2.10.in-addr.arpa", "1.0.168.192.in-addr.arpa", "d.f.ip6.arpa", "home.arpa"] {
+        let reply = lab.ask(name, "PTR").await;
+        assert_eq!((reply.rcode(), reply.message.authorities.len()), (3, 1), "{name}");
+    }
+    assert_eq!(lab.ask("www.example", "ANY").await.answers(), ["HINFO RFC8482 "]);
     assert_eq!(lab.ask("use-application-dns.net", "A").await.rcode(), 3);
     assert_eq!(lab.ask("_dns.resolver.arpa", "SVCB").await.rcode(), 0);
     lab.reload("[[records]]\nname = 'way.lan'\ncname = 'secret.internal'").await;

@@ -18,8 +18,8 @@ use crate::{
 /// How long a client may remember that a local or special name has no data of a type.
 const NEGATIVE_TTL: Duration = Duration::from_secs(60);
 
-/// Time to live of the loopback names' addresses: they never change.
-const LOOPBACK_TTL: u32 = 86_400;
+/// Time to live of what never changes, such as the loopback names' addresses.
+const FIXED_TTL: u32 = 86_400;
 
 pub(super) fn refused(query: &Query, refusal: Refusal, out: &mut Vec<u8>) -> Answered {
     let (rcode, ede) = match refusal {
@@ -45,9 +45,11 @@ pub(super) fn local(query: &Query, name: &LocalName, out: &mut Vec<u8>) -> Answe
 pub(super) fn special(query: &Query, special: Special, out: &mut Vec<u8>) -> Answered {
     let rcode = match special {
         Special::NxDomain => Rcode::NxDomain,
-        Special::NoData | Special::Loopback => Rcode::NoError,
+        Special::NoData | Special::Loopback | Special::Any => Rcode::NoError,
     };
+    let rtype = if special == Special::Any { rtype::HINFO } else { query.qtype };
     let data = match (special, query.qtype) {
+        (Special::Any, _) => b"\x07RFC8482\0".to_vec(),
         (Special::Loopback, rtype::A) => vec![127, 0, 0, 1],
         (Special::Loopback, rtype::AAAA) => std::net::Ipv6Addr::LOCALHOST.octets().to_vec(),
         _ => {
@@ -55,7 +57,7 @@ pub(super) fn special(query: &Query, special: Special, out: &mut Vec<u8>) -> Ans
             return Answered::new(Outcome::Special, rcode as u16);
         }
     };
-    let record = LocalData { owner: None, rtype: query.qtype, ttl: LOOPBACK_TTL, data };
+    let record = LocalData { owner: None, rtype, ttl: FIXED_TTL, data };
     answer::local(query, std::iter::once(&record), NEGATIVE_TTL, out);
     Answered::new(Outcome::Special, rcode as u16)
 }

@@ -42,7 +42,9 @@ impl LocalName {
     /// Where looking up this type ends.
     pub fn ending(&self, qtype: u16) -> Ending<'_> {
         match self.elsewhere {
-            Some(target) if qtype != rtype::CNAME => Ending::Elsewhere(&self.links, target),
+            Some(target) if !matches!(qtype, rtype::CNAME | rtype::ANY) => {
+                Ending::Elsewhere(&self.links, target)
+            }
             _ => Ending::Here,
         }
     }

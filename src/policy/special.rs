@@ -4,6 +4,8 @@
 //! to say that it is one. They are decided after allow rules, so that an operator who needs one
 //! resolved can say so.
 
+mod reverse;
+
 use blocker::Name;
 
 /// What a special name gets.
@@ -15,6 +17,8 @@ pub enum Special {
     NoData,
     /// The loopback addresses (RFC 6761 section 6.3).
     Loopback,
+    /// A short answer in place of all records (RFC 8482 section 4.2).
+    Any,
 }
 
 /// Names, with all below them, that are never asked of anyone.
@@ -26,6 +30,8 @@ const ALWAYS: &[(&[u8], Special)] = &[
     (b"\x05local\0", Special::NxDomain),
     (b"\x05onion\0", Special::NxDomain),
     (b"\x08internal\0", Special::NxDomain),
+    // RFC 8375 section 4.
+    (b"\x04home\x04arpa\0", Special::NxDomain),
 ];
 
 /// Names by which clients ask whether a resolver filters, and would go round it if it did not say.
@@ -45,6 +51,7 @@ impl Special {
         let signals = if honours_signals { SIGNALS } else { &[] };
         let below = |wire: &[u8]| name.suffixes().any(|suffix| suffix == wire);
         let mut all = ALWAYS.iter().chain(signals);
-        all.find(|(wire, _)| below(wire)).map(|(_, special)| *special)
+        let listed = all.find(|(wire, _)| below(wire)).map(|(_, special)| *special);
+        listed.or_else(|| reverse::is_private(name).then_some(Self::NxDomain))
     }
 }
