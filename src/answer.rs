@@ -4,6 +4,7 @@
 //! owner points to the question, and OPT only where the client spoke EDNS (RFC 6891 section 7).
 
 mod ede;
+mod truncate;
 
 use std::time::Duration;
 
@@ -41,6 +42,9 @@ pub enum Rcode {
 
 /// Names in the SOA of negative answers of our own: no mailbox, no server, nothing to look up.
 const SOA_NAMES: &[u8] = b"\x09localhost\0\x06nobody\x07invalid\0";
+
+/// Octets of an OPT record without options (RFC 6891 section 6.1.2).
+const PLAIN_OPT: usize = 11;
 
 /// Owner of our records: a pointer to the question.
 const POINTER_TO_QUESTION: [u8; 2] = [0xc0, 0x0c];
@@ -156,11 +160,21 @@ pub fn cached(query: &Query, entry: &Entry, ede: Option<Ede<'_>>, now: Instant, 
     reply.finish(ede);
 }
 
-/// Cuts an answer down to the question where the client does not take all of it.
+/// Cuts an answer down to what the client takes: whole RRsets of the answer section only, with TC
+/// where any of them is missing (RFC 2181 section 9).
 pub fn fit(query: &Query, out: &mut Vec<u8>) {
-    if out.len() > query.answer_limit() {
-        truncated(query, out);
+    let limit = query.answer_limit();
+    if out.len() <= limit {
+        return;
     }
+    let Some(header) = Header::read(out) else { return };
+    let room = limit - if query.edns.is_some() { PLAIN_OPT } else { 0 };
+    let question_end = wire::HEADER + query.name_as_asked().len() + 4;
+    let (kept, end) = truncate::whole_rrsets(out, question_end, header.counts[1], room);
+    out.truncate(end);
+    let is_cut = kept < header.counts[1] || header.counts[1] == 0;
+    let flags = header.flags | if is_cut { flag::TC } else { 0 };
+    Reply { query, out, counts: [1, kept, 0, 0], flags, extended: 0 }.finish(None);
 }
 
 /// Makes an answer that sends the client to TCP.

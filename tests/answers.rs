@@ -164,6 +164,20 @@ async fn what_does_not_fit_into_a_datagram_is_truncated_and_whole_over_tcp() {
 }
 
 #[tokio::test]
+async fn a_datagram_holds_whole_rrsets_only() {
+    let many = (0..100).fold(Fake::new().cname("www.example", "many.example"), |fake, last| {
+        fake.a("many.example", [192, 0, 2, last])
+    });
+    let lab = Lab::builder().upstream(many).start().await;
+
+    let datagram = lab.ask_udp("www.example", "A").await;
+
+    assert!(datagram.message.metadata.truncation);
+    assert_eq!(datagram.answers(), ["CNAME many.example."]);
+    assert_eq!(lab.ask("www.example", "A").await.addresses().len(), 100);
+}
+
+#[tokio::test]
 async fn a_client_without_edns_gets_512_octets_at_most() {
     let lab = Lab::builder().upstream(Fake::new().long_txt("mid.example", 600)).start().await;
     let mut plain = question("mid.example", "TXT");
