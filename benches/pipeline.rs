@@ -16,15 +16,12 @@ use std::{
 use blocker::{Action, GroupSet, Matcher, Source};
 use divan::Bencher;
 use dnsward::{
-    cache::{Bounds, Cache, Entry, Key},
+    cache::{Bounds, Entry, Key},
     config::{Config, Environment},
-    metrics::Metrics,
     pipeline::{Pipeline, Progress},
     policy::{Lists, Policy},
     query::{Client, Query, Transport},
-    querylog::QueryLog,
-    snapshot::Published,
-    upstream::{Engine, Upstream},
+    upstream::Engine,
 };
 use tokio::time::Instant;
 
@@ -87,20 +84,13 @@ fn answer(bencher: Bencher<'_, '_>, packet: &[u8]) {
 /// never runs: it only has to be there.
 fn make_pipeline() -> (Arc<Pipeline>, Engine) {
     let config = Arc::new(Config::parse(CONFIG, &Environment::default()).unwrap());
-    let cache = Cache::new(config.cache.max_bytes.0);
+    let (pipeline, engine) = Pipeline::new(&config).unwrap();
+    let policy = Policy::new(config.clone(), load_lists());
+    pipeline.published.replace(config.clone(), policy);
     let entry =
         Entry::new(ANSWER, Duration::ZERO, &Bounds::from(&config.cache), "".into(), Instant::now());
-    cache.insert(Key::of(&read(CACHED)), Arc::new(entry.unwrap()));
-    let (upstream, engine) = Upstream::new(&config, cache.clone()).unwrap();
-    let policy = Policy::new(config.clone(), load_lists());
-    let pipeline = Pipeline {
-        published: Arc::new(Published::new(config, policy)),
-        cache,
-        upstream,
-        log: Arc::new(QueryLog::default()),
-        metrics: Arc::new(Metrics::default()),
-    };
-    (Arc::new(pipeline), engine)
+    pipeline.cache.insert(Key::of(&read(CACHED)), Arc::new(entry.unwrap()));
+    (pipeline, engine)
 }
 
 /// The list of the configuration, compiled; what a million rules add is `matcher`'s question.

@@ -4,6 +4,7 @@
 //! owner points to the question, and OPT only where the client spoke EDNS (RFC 6891 section 7).
 
 mod ede;
+mod opt;
 mod truncate;
 
 use std::time::Duration;
@@ -14,11 +15,13 @@ use tokio::time::Instant;
 use crate::{
     cache::Entry,
     config::BlockAnswer,
-    query::{MAX_UDP_ANSWER, Query, Unreadable},
+    query::{Complaint, Fault, Query},
     wire::{self, CLASS_IN, Header, flag, rtype},
 };
 
 pub use ede::Ede;
+
+use opt::Opt;
 
 /// Response codes that we make ourselves (RFC 1035 section 4.1.1, RFC 6891 section 9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,27 +41,32 @@ pub enum Rcode {
     Refused = 5,
     /// EDNS of a version we do not speak.
     BadVers = 16,
+    /// The cookie proves nothing; ask again with the one that comes with this.
+    BadCookie = 23,
 }
 
 /// Names in the SOA of negative answers of our own: no mailbox, no server, nothing to look up.
 const SOA_NAMES: &[u8] = b"\x09localhost\0\x06nobody\x07invalid\0";
 
-/// Octets of an OPT record without options (RFC 6891 section 6.1.2).
-const PLAIN_OPT: usize = 11;
-
 /// Owner of our records: a pointer to the question.
 const POINTER_TO_QUESTION: [u8; 2] = [0xc0, 0x0c];
 
-/// Makes the answer to a packet that is no query, or nothing where silence is right.
-pub fn unreadable(unreadable: Unreadable, out: &mut Vec<u8>) -> Option<Rcode> {
-    let (header, rcode) = match unreadable {
-        Unreadable::Ignore => return None,
-        Unreadable::Malformed(header) => (header, Rcode::FormErr),
-        Unreadable::NotImplemented(header) => (header, Rcode::NotImp),
+/// Makes the answer to a packet that is no query; its question is repeated where it has one.
+pub fn complaint(packet: &[u8], complaint: &Complaint, out: &mut Vec<u8>) {
+    let rcode = match complaint.fault {
+        Fault::Malformed => Rcode::FormErr,
+        Fault::Opcode => Rcode::NotImp,
+        Fault::OnlyCookie => Rcode::NoError,
     };
+    let header = complaint.header;
     let flags = flag::QR | header.flags & (flag::OPCODE | flag::RD) | rcode as u16;
-    write_header(out, Header { id: header.id, flags, counts: [0; 4] });
-    Some(rcode)
+    let question = packet.get(complaint.question.clone()).unwrap_or_default();
+    let counts = [u16::from(!question.is_empty()), 0, 0, u16::from(complaint.edns.is_some())];
+    write_header(out, Header { id: header.id, flags, counts });
+    out.extend_from_slice(question);
+    if let Some(edns) = &complaint.edns {
+        Opt::to(edns, 0).write(out);
+    }
 }
 
 /// Makes an answer without records.
@@ -161,20 +169,24 @@ pub fn cached(query: &Query, entry: &Entry, ede: Option<Ede<'_>>, now: Instant, 
 }
 
 /// Cuts an answer down to what the client takes: whole RRsets of the answer section only, with TC
-/// where any of them is missing (RFC 2181 section 9).
+/// where any of them is missing (RFC 2181 section 9), and OPT.
 pub fn fit(query: &Query, out: &mut Vec<u8>) {
     let limit = query.answer_limit();
     if out.len() <= limit {
         return;
     }
-    let Some(header) = Header::read(out) else { return };
-    let room = limit - if query.edns.is_some() { PLAIN_OPT } else { 0 };
+    let Some(mut header) = Header::read(out) else { return };
+    let [_, answers, ..] = header.counts;
     let question_end = wire::HEADER + query.name_as_asked().len() + 4;
-    let (kept, end) = truncate::whole_rrsets(out, question_end, header.counts[1], room);
-    out.truncate(end);
-    let is_cut = kept < header.counts[1] || header.counts[1] == 0;
-    let flags = header.flags | if is_cut { flag::TC } else { 0 };
-    Reply { query, out, counts: [1, kept, 0, 0], flags, extended: 0 }.finish(None);
+    let opt = truncate::opt(out, question_end, header.records());
+    let room = limit - opt.len();
+    let (kept, end) = truncate::whole_rrsets(out, question_end, answers, room);
+    let end_of_opt = end + opt.len();
+    header.counts = [1, kept, 0, u16::from(!opt.is_empty())];
+    header.flags |= if kept < answers || answers == 0 { flag::TC } else { 0 };
+    out.copy_within(opt, end);
+    out.truncate(end_of_opt);
+    overwrite(out, 0, &header_bytes(header));
 }
 
 /// Makes an answer that sends the client to TCP.
@@ -249,17 +261,8 @@ impl<'a> Reply<'a> {
     }
 
     fn finish(mut self, ede: Option<Ede<'_>>) {
-        if let Some(edns) = self.query.edns {
-            let options = ede.as_ref().map_or(0, Ede::len);
-            self.out.extend_from_slice(&[0]);
-            self.out.extend_from_slice(&rtype::OPT.to_be_bytes());
-            self.out.extend_from_slice(&MAX_UDP_ANSWER.to_be_bytes());
-            let dnssec_ok = if edns.dnssec_ok { 0x80 } else { 0 };
-            self.out.extend_from_slice(&[self.extended, 0, dnssec_ok, 0]);
-            self.out.extend_from_slice(&options.to_be_bytes());
-            if let Some(ede) = ede {
-                ede.write(self.out);
-            }
+        if let Some(opt) = Opt::answering(self.query, self.extended, ede) {
+            opt.write(self.out);
             self.counts[3] += 1;
         }
         self.write_back();
@@ -305,7 +308,7 @@ mod tests {
     use super::*;
     use crate::{
         cache::Bounds,
-        query::{Client, Transport},
+        query::{Client, Edns, Transport},
     };
 
     const QUERY: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01A\x04tEst\0\0\x01\0\x01";
@@ -336,7 +339,7 @@ mod tests {
     #[test]
     fn a_long_reason_is_cut_at_a_characters_edge() {
         let mut edns = query();
-        edns.edns = Some(crate::query::Edns { udp_size: 1232, version: 0, dnssec_ok: false });
+        edns.edns = Some(Edns::plain(1232));
         let name = "\u{e9}".repeat(100);
         let mut out = Vec::new();
 

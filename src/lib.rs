@@ -22,6 +22,8 @@
 //! | module | what it does |
 //! |---|---|
 //! | `wire` | finds the parts of a DNS message |
+//! | `cookie` | who has proven that its address is no forgery |
+//! | `ratelimit` | who asks too often over UDP |
 //! | `private` | which addresses are nobody's on the internet |
 //! | `snapshot` | policy and settings in force, swapped as a whole |
 //! | `server` | binds, starts, reloads, drains |
@@ -42,6 +44,8 @@ pub mod answer;
 pub mod querylog;
 
 pub mod wire;
+pub mod cookie;
+pub mod ratelimit;
 pub mod private;
 pub mod snapshot;
 pub mod server;

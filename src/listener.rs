@@ -15,7 +15,7 @@ use std::{
 use crate::{
     answer,
     pipeline::{Pending, Pipeline, Progress},
-    query::{Client, Query, Transport},
+    query::{Client, Query, Transport, Unreadable},
 };
 
 /// What became of a packet without waiting.
@@ -38,12 +38,11 @@ fn take(
 ) -> Taken {
     let client = Client { address: address.to_canonical(), transport };
     let query = match Query::read(packet, client) {
-        Ok(query) => query,
-        Err(unreadable) => {
-            pipeline.metrics.count_malformed();
-            let has_answer = answer::unreadable(unreadable, out).is_some();
-            return if has_answer { Taken::Answer } else { Taken::Silence };
+        Ok(mut query) => {
+            pipeline.check_cookie(&mut query.edns, client.address);
+            query
         }
+        Err(unreadable) => return complain(pipeline, packet, unreadable, client, out),
     };
     // One query that meets a defect of ours must not end the listener for all others.
     let begun = catch_unwind(AssertUnwindSafe(|| pipeline.begin(&query, out)));
@@ -53,11 +52,27 @@ fn take(
             answer::fit(&query, out);
             Taken::Answer
         }
+        Ok(Progress::Silence) => Taken::Silence,
         Err(_) => {
             tracing::error!(qtype = query.qtype, "a query met a defect of ours and gets no answer");
             Taken::Silence
         }
     }
+}
+
+/// Says what is wrong with a packet that is no query, or nothing where it is none at all.
+fn complain(
+    pipeline: &Pipeline,
+    packet: &[u8],
+    unreadable: Unreadable,
+    client: Client,
+    out: &mut Vec<u8>,
+) -> Taken {
+    pipeline.metrics.count_malformed();
+    let Unreadable::Complain(mut complaint) = unreadable else { return Taken::Silence };
+    pipeline.check_cookie(&mut complaint.edns, client.address);
+    answer::complaint(packet, &complaint, out);
+    Taken::Answer
 }
 
 /// Waits for the answer that a packet did not get at once.

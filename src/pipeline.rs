@@ -11,17 +11,19 @@
 mod pending;
 mod reply;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use tokio::time::Instant;
 
 use crate::{
     cache::{Cache, Key},
     config::Config,
+    cookie::Cookies,
     metrics::Metrics,
     policy::{Decision, Lists, Policy},
-    query::Query,
+    query::{Edns, Query},
     querylog::{Answered, Outcome, QueryLog},
+    ratelimit::{Pace, RateLimiter},
     snapshot::Published,
     upstream::{Engine, Resolved, Upstream, UpstreamError},
 };
@@ -40,6 +42,10 @@ pub struct Pipeline {
     pub log: Arc<QueryLog>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Who asks too often over UDP.
+    pub rate: RateLimiter,
+    /// Who has proven that its address is no forgery.
+    pub cookies: Cookies,
 }
 
 /// How far a query came without waiting.
@@ -48,6 +54,8 @@ pub enum Progress {
     Done,
     /// An upstream has been asked.
     Wait(Box<Pending>),
+    /// There will be no answer: the client asks too often.
+    Silence,
 }
 
 impl Pipeline {
@@ -66,6 +74,8 @@ impl Pipeline {
             upstream,
             log: Arc::default(),
             metrics: Arc::default(),
+            rate: RateLimiter::default(),
+            cookies: Cookies::default(),
         };
         Ok((Arc::new(pipeline), engine))
     }
@@ -73,6 +83,14 @@ impl Pipeline {
     /// Answers a query as far as that needs no waiting; the answer is written to `out`.
     pub fn begin(self: &Arc<Self>, query: &Query, out: &mut Vec<u8>) -> Progress {
         let started = Instant::now();
+        match self.pace(query, started) {
+            Pace::Fine => {}
+            Pace::Slip => {
+                self.note(query, reply::over_the_limit(query, out), started);
+                return Progress::Done;
+            }
+            Pace::Drop => return Progress::Silence,
+        }
         let answered = match self.answer(query, None, out) {
             Ok(answered) => answered,
             Err(key) => match self.upstream.ask(key) {
@@ -122,6 +140,23 @@ impl Pipeline {
                 None => reply::resolved(query, &path, &entry, outcome, out),
             },
         })
+    }
+
+    /// Whether a query comes too soon; who cannot have forged its address may ask at any speed.
+    fn pace(&self, query: &Query, now: Instant) -> Pace {
+        if query.has_proven_address() {
+            return Pace::Fine;
+        }
+        let settings = &self.published.load().config.dns.rate_limit;
+        self.rate.pace(query.client.address, settings, now)
+    }
+
+    /// Checks the cookie of a client that has one, and makes the one that its answer gives it.
+    pub fn check_cookie(&self, edns: &mut Option<Edns>, client: IpAddr) {
+        if let Some(cookie) = edns.as_mut().and_then(|edns| edns.cookie.as_mut()) {
+            let secrets = &self.published.load().config.dns.cookie_secrets;
+            self.cookies.check(cookie, client, secrets);
+        }
     }
 
     fn note(&self, query: &Query, answered: Answered, started: Instant) {

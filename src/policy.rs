@@ -53,6 +53,8 @@ pub enum Refusal {
     Question,
     /// The client speaks a version of EDNS that we do not.
     EdnsVersion,
+    /// The client wants to know what is remembered, not what is so (it did not set RD).
+    NoRecursion,
     /// The lists are not loaded, and `blocking.until_loaded` says to wait for them.
     NotReady,
 }
@@ -119,6 +121,16 @@ impl Policy {
 
     /// Decides about a query.
     pub fn decide(&self, query: &Query) -> Decision<'_> {
+        match self.decide_with_recursion(query) {
+            // What the cache holds tells what others asked for.
+            Decision::Resolve(_) if !query.is_recursion_desired() => {
+                Decision::Refuse(Refusal::NoRecursion)
+            }
+            decision => decision,
+        }
+    }
+
+    fn decide_with_recursion(&self, query: &Query) -> Decision<'_> {
         if let Some(refusal) = self.refuse(query) {
             return Decision::Refuse(refusal);
         }

@@ -3,11 +3,17 @@
 //! A query is read once, here; whoever comes later sees typed values and the name in lower case.
 //! The name as it was asked is kept too, because answers repeat its letter case (0x20).
 
-use std::{fmt, net::IpAddr};
+mod edns;
+
+use std::{fmt, net::IpAddr, ops::Range};
 
 use blocker::Name;
 
-use crate::wire::{self, Header, Records, flag, rtype};
+use crate::wire::{self, Header, flag};
+
+pub use edns::{Cookie, Edns, option};
+
+use edns::Broken;
 
 /// Largest UDP answer we send and advertise: what every path carries whole (DNS flag day 2020).
 pub const MAX_UDP_ANSWER: u16 = 1232;
@@ -17,9 +23,6 @@ pub const MAX_QUERY: usize = 4096;
 
 /// What a client without EDNS takes over UDP (RFC 1035 section 2.3.4).
 const PLAIN_UDP_ANSWER: u16 = 512;
-
-/// DO, the only EDNS flag that is defined (RFC 3225 section 3).
-const DNSSEC_OK: u32 = 1 << 15;
 
 /// How a query came in.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
@@ -49,17 +52,6 @@ pub struct Client {
     pub transport: Transport,
 }
 
-/// What a client says with its OPT record (RFC 6891).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Edns {
-    /// The UDP size it takes.
-    pub udp_size: u16,
-    /// The version it speaks.
-    pub version: u8,
-    /// Whether it wants DNSSEC's records.
-    pub dnssec_ok: bool,
-}
-
 /// One question and everything an answer needs to know about it.
 #[derive(Clone)]
 pub struct Query {
@@ -81,14 +73,36 @@ pub struct Query {
 }
 
 /// What to do about a packet that is no query we can read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unreadable {
     /// Nothing: it has no whole header, or it is itself a response.
     Ignore,
-    /// FORMERR with the id and flags it came with.
-    Malformed(Header),
-    /// NOTIMP: an operation other than a query.
-    NotImplemented(Header),
+    /// To say what is wrong with it, and nothing else.
+    Complain(Complaint),
+}
+
+/// What is wrong with a packet, and what the complaint repeats of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Complaint {
+    /// What is wrong.
+    pub fault: Fault,
+    /// Its header.
+    pub header: Header,
+    /// Where its only question lies; nowhere where there is none that can be read.
+    pub question: Range<usize>,
+    /// What its sender says with EDNS.
+    pub edns: Option<Edns>,
+}
+
+/// What is wrong with a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It is broken (FORMERR).
+    Malformed,
+    /// It asks for an operation other than a query (NOTIMP).
+    Opcode,
+    /// Nothing: it has no question because it asks for a cookie only (RFC 7873 section 5.4).
+    OnlyCookie,
 }
 
 impl Query {
@@ -101,35 +115,51 @@ impl Query {
         if header.is_response() {
             return Err(Unreadable::Ignore);
         }
-        if header.flags & flag::OPCODE != 0 {
-            return Err(Unreadable::NotImplemented(header));
+        let question = Question::read(packet, header);
+        let end = question.as_ref().map_or(wire::HEADER, |question| question.end);
+        let options = Edns::find(packet, end, header);
+        let is_query = header.flags & flag::OPCODE == 0;
+        match (question, options) {
+            (Some(question), Ok(edns)) if is_query => {
+                Ok(Self::of(packet, header, &question, edns, client))
+            }
+            (_, options) => {
+                let edns = options.unwrap_or_else(|Broken(edns)| edns);
+                Err(Unreadable::Complain(Complaint::new(header, wire::HEADER..end, edns)))
+            }
         }
-        Self::read_body(packet, header, client).ok_or(Unreadable::Malformed(header))
     }
 
-    fn read_body(packet: &[u8], header: Header, client: Client) -> Option<Self> {
-        if header.counts[0] != 1 {
-            return None;
-        }
-        let name_end = wire::skip_name(packet, wire::HEADER)?;
-        let asked = packet.get(wire::HEADER..name_end)?;
+    fn of(
+        packet: &[u8],
+        header: Header,
+        question: &Question,
+        edns: Option<Edns>,
+        client: Client,
+    ) -> Self {
+        let Question { name, qtype, qclass, .. } = *question;
         let mut as_asked = [0; 255];
-        as_asked.get_mut(..asked.len())?.copy_from_slice(asked);
-        Some(Self {
-            id: header.id,
-            flags: header.flags,
-            name: Name::from_wire(asked).ok()?,
-            qtype: wire::u16_at(packet, name_end)?,
-            qclass: wire::u16_at(packet, name_end + 2)?,
-            edns: read_edns(packet, name_end + 4, header.records()).ok()?,
-            client,
-            as_asked,
-        })
+        let asked = packet.get(wire::HEADER..).unwrap_or_default();
+        for (place, octet) in as_asked.iter_mut().zip(asked).take(name.as_wire().len()) {
+            *place = *octet;
+        }
+        Self { id: header.id, flags: header.flags, name, qtype, qclass, edns, client, as_asked }
     }
 
     /// The name in wire form with the letter case it was asked in.
     pub fn name_as_asked(&self) -> &[u8] {
         self.as_asked.get(..self.name.as_wire().len()).unwrap_or_default()
+    }
+
+    /// Whether the client wants us to ask others.
+    pub fn is_recursion_desired(&self) -> bool {
+        self.flags & flag::RD != 0
+    }
+
+    /// Whether the client receives what is sent to its address.
+    pub fn has_proven_address(&self) -> bool {
+        let cookie = self.edns.and_then(|edns| edns.cookie);
+        self.client.transport == Transport::Tcp || cookie.is_some_and(|cookie| cookie.is_valid)
     }
 
     /// Whether the client wants DNSSEC's records.
@@ -170,23 +200,42 @@ impl fmt::Debug for Query {
     }
 }
 
-/// Finds the OPT record; two of them, or records that are broken, are an error.
-fn read_edns(packet: &[u8], at: usize, records: usize) -> Result<Option<Edns>, wire::Malformed> {
-    let mut edns = None;
-    for record in Records::new(packet, at, records) {
-        let record = record?;
-        if record.rtype != rtype::OPT {
-            continue;
-        }
-        let has_root_owner = packet.get(record.start) == Some(&0);
-        let [_, version, ..] = record.ttl.to_be_bytes();
-        let found =
-            Edns { udp_size: record.class, version, dnssec_ok: record.ttl & DNSSEC_OK != 0 };
-        if !has_root_owner || edns.replace(found).is_some() {
-            return Err(wire::Malformed);
-        }
+impl Complaint {
+    fn new(header: Header, question: Range<usize>, edns: Option<Edns>) -> Self {
+        let has_cookie = edns.is_some_and(|edns| edns.cookie.is_some());
+        let fault = if header.flags & flag::OPCODE != 0 {
+            Fault::Opcode
+        } else if header.counts[0] == 0 && has_cookie {
+            Fault::OnlyCookie
+        } else {
+            Fault::Malformed
+        };
+        Self { fault, header, question, edns }
     }
-    Ok(edns)
+}
+
+/// The only question of a packet, and where it ends.
+struct Question {
+    name: Name,
+    qtype: u16,
+    qclass: u16,
+    end: usize,
+}
+
+impl Question {
+    /// Reads it, where there is just one. Its name is whole: nothing before it could be pointed to.
+    fn read(packet: &[u8], header: Header) -> Option<Self> {
+        if header.counts[0] != 1 {
+            return None;
+        }
+        let name_end = wire::skip_name(packet, wire::HEADER)?;
+        Some(Self {
+            name: Name::from_wire(packet.get(wire::HEADER..name_end)?).ok()?,
+            qtype: wire::u16_at(packet, name_end)?,
+            qclass: wire::u16_at(packet, name_end + 2)?,
+            end: name_end + 4,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -194,6 +243,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
+    use crate::wire::rtype;
 
     const CLIENT: Client =
         Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), transport: Transport::Udp };
@@ -206,6 +256,13 @@ mod tests {
         packet[5] = questions;
         packet[11] = additionals;
         packet
+    }
+
+    fn fault(packet: &[u8]) -> Option<Fault> {
+        match Query::read(packet, CLIENT) {
+            Err(Unreadable::Complain(complaint)) => Some(complaint.fault),
+            _ => None,
+        }
     }
 
     #[test]
@@ -226,12 +283,14 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_ignored_or_malformed() {
+    fn r02_r03_r58_what_cannot_be_read_is_ignored_or_malformed() {
         let response = [b"\x12\x34\x81\0".as_slice(), &PLAIN[4..]].concat();
         let update = [b"\x12\x34\x28\0".as_slice(), &PLAIN[4..]].concat();
         assert_eq!(Query::read(&PLAIN[..11], CLIENT).unwrap_err(), Unreadable::Ignore);
         assert_eq!(Query::read(&response, CLIENT).unwrap_err(), Unreadable::Ignore);
-        assert!(matches!(Query::read(&update, CLIENT), Err(Unreadable::NotImplemented(_))));
+        assert_eq!(fault(&update), Some(Fault::Opcode));
+        let mut opt_as_answer = packet(1, 0, OPT);
+        opt_as_answer[7] = 1;
         for (packet, why) in [
             (packet(0, 0, b""), "no question"),
             (packet(2, 0, b""), "two questions"),
@@ -239,8 +298,9 @@ mod tests {
             (packet(1, 1, b""), "a record that is not there"),
             (packet(1, 2, &OPT.repeat(2)), "two OPT records"),
             (packet(1, 1, &[b"\x01a", OPT].concat()), "an OPT with a name"),
+            (opt_as_answer, "an OPT as an answer"),
         ] {
-            assert!(matches!(Query::read(&packet, CLIENT), Err(Unreadable::Malformed(_))), "{why}");
+            assert_eq!(fault(&packet), Some(Fault::Malformed), "{why}");
         }
     }
 }

@@ -53,6 +53,8 @@ pub mod rtype {
     pub const AAAA: u16 = 28;
     /// EDNS (RFC 6891).
     pub const OPT: u16 = 41;
+    /// What a resolver does (RFC 9606).
+    pub const RESINFO: u16 = 261;
     /// The first of the types that only a question can have, among them zone transfers
     /// (RFC 6895 section 3.1).
     pub const FIRST_META: u16 = 249;

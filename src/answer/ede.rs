@@ -1,8 +1,5 @@
 //! A reason goes in, an Extended DNS Error option comes out (RFC 8914).
 
-/// The option's code (RFC 8914 section 2).
-const OPTION: u16 = 15;
-
 /// Longest text we send: a list's name, with room to spare in the smallest answer.
 const MAX_TEXT: usize = 96;
 
@@ -17,6 +14,8 @@ pub enum Ede<'t> {
     NoReachableAuthority(&'t str),
     /// Upstreams were reached, but the exchange failed; the text says how (23).
     NetworkError(&'t str),
+    /// Recursion was not asked for, and what others own is not shown without it (20).
+    NotAuthoritative,
     /// We cannot tell yet, such as while lists load (14).
     NotReady,
 }
@@ -28,19 +27,19 @@ impl Ede<'_> {
             Self::NotReady => 14,
             Self::Blocked(_) => 15,
             Self::Prohibited => 18,
+            Self::NotAuthoritative => 20,
             Self::NoReachableAuthority(_) => 22,
             Self::NetworkError(_) => 23,
         }
     }
 
-    /// Octets of the whole option.
+    /// Octets of the option's data.
     pub(super) fn len(&self) -> u16 {
-        u16::try_from(6 + self.text().len()).unwrap_or(u16::MAX)
+        u16::try_from(2 + self.text().len()).unwrap_or(u16::MAX)
     }
 
+    /// Writes the option's data (RFC 8914 section 2).
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&OPTION.to_be_bytes());
-        out.extend_from_slice(&(self.len() - 4).to_be_bytes());
         out.extend_from_slice(&self.code().to_be_bytes());
         out.extend_from_slice(self.text().as_bytes());
     }
@@ -52,6 +51,7 @@ impl Ede<'_> {
                 text
             }
             Self::NotReady => "lists are loading",
+            Self::NotAuthoritative => "ask with recursion desired",
             Self::Prohibited => "",
         };
         text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or_default()

@@ -1,6 +1,16 @@
 //! A message that is too long goes in, how much of it is whole RRsets comes out.
 
-use crate::wire::{self, HEADER, Records};
+use std::ops::Range;
+
+use crate::wire::{self, HEADER, Records, rtype};
+
+/// Where the OPT record lies, which is the last one of what we write; an empty place at the end
+/// where there is none.
+pub(super) fn opt(message: &[u8], question_end: usize, records: usize) -> Range<usize> {
+    let last = Records::new(message, question_end, records).filter_map(Result::ok).last();
+    let start = last.filter(|record| record.rtype == rtype::OPT).map(|record| record.start);
+    start.unwrap_or(message.len())..message.len()
+}
 
 /// How many records of the answer section fit as whole RRsets, and where the last of them ends.
 pub(super) fn whole_rrsets(

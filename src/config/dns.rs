@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use ipnet::IpNet;
 use toml::Value;
 
+use crate::cookie::Secret;
+
 use super::{
     section::Section,
     setting::{Choice, Setting, parse_prefix, toml_from_text},
@@ -15,6 +17,10 @@ const PORT: u16 = 1053;
 
 /// Most data-plane threads: more than any machine this is meant for has.
 const MAX_THREADS: u64 = 256;
+
+/// Most secrets that cookies are checked against: while replicas change from one to the next, both
+/// are good (RFC 9018 section 5).
+const MAX_SECRETS: usize = 2;
 
 /// Listeners, access and limits of the DNS side.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,8 +43,8 @@ pub struct Dns {
     pub rebind_protection: bool,
     /// Names that keep their private addresses.
     pub rebind_exempt: Vec<blocker::Name>,
-    /// The secret that replicas share for DNS cookies.
-    pub cookie_secret_file: String,
+    /// The secrets that replicas share for DNS cookies: the first makes new ones, all are good.
+    pub cookie_secrets: Vec<Secret>,
     /// NAT64 prefix; empty: off.
     pub dns64: String,
     /// Encrypted listeners.
@@ -65,7 +71,7 @@ impl Dns {
             limits: section.table("limits", Limits::read),
             rebind_protection: section.value("rebind_protection", true),
             rebind_exempt: section.value("rebind_exempt", Vec::new()),
-            cookie_secret_file: section.value("cookie_secret_file", String::new()),
+            cookie_secrets: read_secrets(section),
             dns64: section.value("dns64", String::new()),
             tls: section.table("tls", DnsTls::read),
         }
@@ -193,6 +199,39 @@ impl Limits {
             tcp_connections_per_client: limit("tcp_connections_per_client", 20_000),
         }
     }
+}
+
+/// The secrets in the file that `cookie_secret_file` names, one a line; none where it is not there
+/// yet, because a Secret that comes late must not keep the server from starting.
+fn read_secrets(section: &mut Section<'_>) -> Vec<Secret> {
+    const KEY: &str = "cookie_secret_file";
+    let path = section.value(KEY, String::new());
+    if path.is_empty() {
+        return Vec::new();
+    }
+    let found = match std::fs::read_to_string(&path) {
+        Ok(text) => match parse_secrets(&text) {
+            Some(secrets) => return secrets,
+            None => "something else".to_owned(),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
+        Err(error) => format!("`{path}`: {error}"),
+    };
+    let allowed = "a file of one or two lines of 32 hexadecimal digits: the secret in force and the \
+                   one before it; make one with `openssl rand -hex 16`";
+    section.problem(KEY, "holds no secrets", found, allowed);
+    Vec::new()
+}
+
+fn parse_secrets(text: &str) -> Option<Vec<Secret>> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let parse = |line: &str| {
+        let is_hex = line.len() == 32 && line.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let bits = u128::from_str_radix(line, 16).ok().filter(|_| is_hex)?;
+        Some(bits.to_be_bytes())
+    };
+    let secrets: Vec<Secret> = lines.map(parse).collect::<Option<_>>()?;
+    (1..=MAX_SECRETS).contains(&secrets.len()).then_some(secrets)
 }
 
 /// Encrypted DNS listeners.

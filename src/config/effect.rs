@@ -8,10 +8,8 @@ use super::{Config, List, ListSource};
 const WITHOUT_EFFECT: &[&str] = &[
     "control_socket",
     "dns.proxy_protocol_from",
-    "dns.rate_limit",
     "dns.limits.in_flight_per_client",
     "dns.limits.tcp_connections_per_client",
-    "dns.cookie_secret_file",
     "dns.dns64",
     "dns.tls",
     "upstream.hedge",
@@ -56,12 +54,19 @@ pub fn cautions(config: &Config) -> Vec<String> {
         ListSource::Path(_) | ListSource::Inline(_) => false,
     };
     let plain = config.lists.iter().filter(is_plain);
-    plain
+    let mut cautions: Vec<String> = plain
         .map(|list| {
             let name = &list.name;
             format!("list `{name}`: comes over http://, where anyone on the way can change it")
         })
-        .collect()
+        .collect();
+    let names_a_secret = config.changed_keys.iter().any(|key| key == "dns.cookie_secret_file");
+    if names_a_secret && config.dns.cookie_secrets.is_empty() {
+        let caution = "dns.cookie_secret_file: is not there; until it is and settings are read \
+                       again, each replica makes its own cookies";
+        cautions.push(caution.to_owned());
+    }
+    cautions
 }
 
 /// `lists[3].mode` as `lists.mode`.

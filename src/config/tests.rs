@@ -190,15 +190,12 @@ fn a_secret_comes_from_a_file_and_a_missing_file_is_none() {
 #[test]
 fn keys_that_do_nothing_yet_are_told_only_where_they_differ_from_their_default() {
     let config = parse(
-        "[dns.rate_limit]\nqueries_per_second = 5\n\
+        "[dns]\ndns64 = '64:ff9b::/96'\n\
          [[lists]]\nname = 'a'\ninline = []\nmode = 'shadow'",
     )
     .unwrap();
 
-    assert_eq!(
-        keys_without_effect(&config),
-        ["dns.rate_limit.queries_per_second", "lists[0].mode"]
-    );
+    assert_eq!(keys_without_effect(&config), ["dns.dns64", "lists[0].mode"]);
     assert!(keys_without_effect(&parse(DEFAULT_FILE).unwrap()).is_empty());
 }
 
@@ -211,4 +208,25 @@ fn groups_exist_by_being_named() {
     .unwrap();
 
     assert_eq!(config.group_names(), ["default", "kids", "guests"]);
+}
+
+#[test]
+fn r70_a_file_of_cookie_secrets_holds_one_or_two_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("secrets");
+    let text = format!("[dns]\ncookie_secret_file = '{}'", file.display());
+    let (first, second) = ("00112233445566778899aabbccddeeff", "FFEEDDCCBBAA99887766554433221100");
+
+    let late = parse(&text).unwrap();
+    assert!(late.dns.cookie_secrets.is_empty());
+    assert!(cautions(&late).iter().any(|caution| caution.contains("cookie_secret_file")));
+    std::fs::write(&file, format!("{first}\n\n{second}\n")).unwrap();
+    let secrets = parse(&text).unwrap().dns.cookie_secrets;
+    assert_eq!(secrets.iter().map(|secret| secret[0]).collect::<Vec<_>>(), [0, 0xff]);
+    for bad in ["", "abc", "+0112233445566778899aabbccddeeff", &format!("{first}\n").repeat(3)] {
+        std::fs::write(&file, bad).unwrap();
+        let problems = parse(&text).unwrap_err();
+        assert!(problems[0].starts_with("dns.cookie_secret_file: "), "{problems:?}");
+        assert!(!problems[0].contains("0011"), "a secret is shown: {problems:?}");
+    }
 }

@@ -17,6 +17,10 @@ use crate::{pipeline::Pipeline, server::Drain};
 
 use connection::Connection;
 
+/// Longest silence of a client that is owed nothing (RFC 7766 section 6.2.3 asks for seconds;
+/// unbound's default is the same).
+pub const IDLE_SECONDS: u16 = 30;
+
 /// Pause after the kernel had no file descriptor for a new connection.
 const NO_DESCRIPTOR_PAUSE: Duration = Duration::from_millis(50);
 

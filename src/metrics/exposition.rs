@@ -64,11 +64,13 @@ impl Scrape {
         families
     }
 
-    fn of_path(&self) -> [Family; 8] {
-        let Pipeline { cache, published, upstream, log, .. } = self.pipeline.as_ref();
+    fn of_path(&self) -> [Family; 9] {
+        let Pipeline { cache, published, upstream, log, rate, .. } = self.pipeline.as_ref();
         let snapshot = published.load();
         let config = &snapshot.config;
         let limit = config.dns.limits.in_flight as u64;
+        let over = [("slip", rate.slipped()), ("drop", rate.dropped())]
+            .map(|(action, queries)| (vec![("action", action.to_owned())], queries));
         [
             gauge("cache_entries", "Answers in the cache", cache.entries()),
             gauge("cache_bytes", "Bytes in the cache", cache.bytes()),
@@ -77,6 +79,7 @@ impl Scrape {
             gauge("queries_waiting_limit", "Queries that may wait", limit),
             counter("queries_overloaded", "Queries beyond that limit", upstream.overloaded()),
             counter("query_log_dropped", "Queries that found the log full", log.dropped()),
+            family("rate_limited", "Queries over the rate limit", MetricType::Counter, over),
             gauge("generation", "Counts up with every change of policy", snapshot.generation),
         ]
     }

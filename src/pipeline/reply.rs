@@ -12,7 +12,6 @@ use crate::{
     query::Query,
     querylog::{Answered, Outcome},
     upstream::Failure,
-    wire::rtype,
 };
 
 /// How long a client may remember that a local or special name has no data of a type.
@@ -25,6 +24,7 @@ pub(super) fn refused(query: &Query, refusal: Refusal, out: &mut Vec<u8>) -> Ans
     let (rcode, ede) = match refusal {
         Refusal::Client => (Rcode::Refused, Some(Ede::Prohibited)),
         Refusal::Question => (Rcode::Refused, None),
+        Refusal::NoRecursion => (Rcode::Refused, Some(Ede::NotAuthoritative)),
         Refusal::EdnsVersion => (Rcode::BadVers, None),
         Refusal::NotReady => (Rcode::ServFail, Some(Ede::NotReady)),
     };
@@ -37,29 +37,31 @@ pub(super) fn truncated(query: &Query, out: &mut Vec<u8>) -> Answered {
     Answered::new(Outcome::Truncated, Rcode::NoError as u16)
 }
 
+/// Sends a client to where its address is no forgery: to TCP, or with its first cookie to us again
+/// (RFC 7873 section 5.2.3).
+pub(super) fn over_the_limit(query: &Query, out: &mut Vec<u8>) -> Answered {
+    if query.edns.is_some_and(|edns| edns.cookie.is_some()) {
+        answer::empty(query, Rcode::BadCookie, None, out);
+        return Answered::new(Outcome::Refused, Rcode::BadCookie as u16);
+    }
+    truncated(query, out)
+}
+
 pub(super) fn local(query: &Query, name: &LocalName, out: &mut Vec<u8>) -> Answered {
     answer::local(query, name.records(query.qtype), NEGATIVE_TTL, out);
     Answered::new(Outcome::Local, Rcode::NoError as u16)
 }
 
 pub(super) fn special(query: &Query, special: Special, out: &mut Vec<u8>) -> Answered {
-    let rcode = match special {
-        Special::NxDomain => Rcode::NxDomain,
-        Special::NoData | Special::Loopback | Special::Any => Rcode::NoError,
+    let Some((rtype, data)) = special.data(query.qtype) else {
+        let rcode = if special == Special::NxDomain { Rcode::NxDomain } else { Rcode::NoError };
+        answer::negative(query, rcode, NEGATIVE_TTL, None, out);
+        return Answered::new(Outcome::Special, rcode as u16);
     };
-    let rtype = if special == Special::Any { rtype::HINFO } else { query.qtype };
-    let data = match (special, query.qtype) {
-        (Special::Any, _) => b"\x07RFC8482\0".to_vec(),
-        (Special::Loopback, rtype::A) => vec![127, 0, 0, 1],
-        (Special::Loopback, rtype::AAAA) => std::net::Ipv6Addr::LOCALHOST.octets().to_vec(),
-        _ => {
-            answer::negative(query, rcode, NEGATIVE_TTL, None, out);
-            return Answered::new(Outcome::Special, rcode as u16);
-        }
-    };
-    let record = LocalData { owner: None, rtype, ttl: FIXED_TTL, data };
-    answer::local(query, std::iter::once(&record), NEGATIVE_TTL, out);
-    Answered::new(Outcome::Special, rcode as u16)
+    let record = |data| LocalData { owner: None, rtype, ttl: FIXED_TTL, data };
+    let records: Vec<LocalData> = data.into_iter().map(record).collect();
+    answer::local(query, records.iter(), NEGATIVE_TTL, out);
+    Answered::new(Outcome::Special, Rcode::NoError as u16)
 }
 
 pub(super) fn blocked(

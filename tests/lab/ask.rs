@@ -24,8 +24,16 @@ pub(crate) fn question(name: &str, qtype: &str) -> Message {
     let mut message = Message::new(4711, MessageType::Query, OpCode::Query);
     message.metadata.recursion_desired = true;
     let name = Name::from_ascii(format!("{name}.")).unwrap();
-    message.add_query(Query::query(name, qtype.parse::<RecordType>().unwrap())).set_edns(edns);
+    message.add_query(Query::query(name, record_type(qtype))).set_edns(edns);
     message
+}
+
+/// A type by its name, or by its number as in `TYPE261` (RFC 3597 section 5).
+fn record_type(text: &str) -> RecordType {
+    match text.strip_prefix("TYPE") {
+        Some(number) => RecordType::from(number.parse::<u16>().unwrap()),
+        None => text.parse().unwrap(),
+    }
 }
 
 impl Lab {

@@ -10,7 +10,10 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::super::{Taken, finish, take};
+use super::{
+    super::{Taken, finish, take},
+    IDLE_SECONDS,
+};
 use crate::{
     pipeline::Pipeline,
     query::{MAX_QUERY, Transport},
@@ -24,9 +27,8 @@ const PREFIX: usize = 2;
 /// Bytes read at a time: a hundred usual queries.
 const READ: usize = 4096;
 
-/// Longest silence of a client that is owed nothing (RFC 7766 section 6.2.3 asks for seconds;
-/// unbound's default is the same).
-const IDLE: Duration = Duration::from_secs(30);
+/// Longest silence of a client that is owed nothing.
+const IDLE: Duration = Duration::from_secs(IDLE_SECONDS as u64);
 
 /// Longest that a client may take to accept what it asked for.
 const WRITE: Duration = Duration::from_secs(10);
