@@ -25,6 +25,31 @@ const RCODES: usize = 6;
 /// Transports, in the order of their counters.
 const TRANSPORTS: [Transport; 2] = [Transport::Udp, Transport::Tcp];
 
+/// What became of a connection for which there was no seat, or of the one that made room for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// The longest idle of all was closed.
+    ClosedForAll,
+    /// The longest idle of the same client was closed.
+    ClosedForClient,
+    /// Nobody was idle, and the new one was closed.
+    Refused,
+}
+
+impl Room {
+    /// Each of them, in the order of their counters.
+    pub const ALL: [Self; 3] = [Self::ClosedForAll, Self::ClosedForClient, Self::Refused];
+
+    /// The word for it in metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::ClosedForAll => "idle_of_all",
+            Self::ClosedForClient => "idle_of_client",
+            Self::Refused => "new",
+        }
+    }
+}
+
 /// The counters of the query path.
 #[derive(Debug)]
 pub struct Metrics {
@@ -34,6 +59,7 @@ pub struct Metrics {
     unsent: AtomicU64,
     connections_opened: AtomicU64,
     connections_closed: AtomicU64,
+    no_room: [AtomicU64; Room::ALL.len()],
     is_last_reload_successful: AtomicU64,
     started: SystemTime,
 }
@@ -47,6 +73,7 @@ impl Default for Metrics {
             unsent: AtomicU64::new(0),
             connections_opened: AtomicU64::new(0),
             connections_closed: AtomicU64::new(0),
+            no_room: Default::default(),
             is_last_reload_successful: AtomicU64::new(1),
             started: SystemTime::now(),
         }
@@ -80,6 +107,13 @@ impl Metrics {
     pub fn count_connection(&self) -> impl Drop + '_ {
         self.connections_opened.fetch_add(1, Ordering::Relaxed);
         Closing(&self.connections_closed)
+    }
+
+    /// Counts a connection that was closed because there are too many.
+    pub fn count_room(&self, room: Room) {
+        if let Some(counter) = self.no_room.get(room as usize) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Counts an attempt to take over a new configuration.

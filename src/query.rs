@@ -5,7 +5,11 @@
 
 mod edns;
 
-use std::{fmt, net::IpAddr, ops::Range};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr},
+    ops::Range,
+};
 
 use blocker::Name;
 
@@ -24,6 +28,9 @@ pub const MAX_QUERY: usize = 4096;
 /// What a client without EDNS takes over UDP (RFC 1035 section 2.3.4).
 const PLAIN_UDP_ANSWER: u16 = 512;
 
+/// Where an Istio sidecar says that everybody comes from.
+const SIDECAR: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 6));
+
 /// How a query came in.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
 pub enum Transport {
@@ -40,6 +47,22 @@ impl Transport {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
         }
+    }
+}
+
+/// Who a query or a connection is counted for, so that one client does not use up what is there for
+/// all.
+#[derive(Clone, Debug, Hash, PartialEq, Eq)]
+pub enum Account {
+    /// Whoever is behind this address.
+    Address(IpAddr),
+}
+
+impl Account {
+    /// Whose queries these are; nobody's where the address stands for everybody: a sidecar brings
+    /// all its clients from 127.0.0.6.
+    pub fn of(address: IpAddr) -> Option<Self> {
+        (address != SIDECAR).then_some(Self::Address(address))
     }
 }
 
@@ -240,8 +263,6 @@ impl Question {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use super::*;
     use crate::wire::rtype;
 

@@ -11,11 +11,12 @@ mod threads;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::task::JoinSet;
 
 use crate::{
     admin::AdminBackend,
     config::Config,
+    listener::tcp::Seats,
     lists::ListStore,
     metrics::{self, Health, Scrape},
     pipeline::Pipeline,
@@ -96,9 +97,9 @@ impl Server {
 
         let (pipeline, engine) = Pipeline::new(&config)?;
         let (drain, watch) = drain::channel();
-        let room = Arc::new(Semaphore::new(config.dns.limits.tcp_connections));
+        let seats = Arc::new(Seats::new(pipeline.metrics.clone()));
         threads::start_upstream(engine)?;
-        let data_plane = DataPlane::start(sockets, &pipeline, &room, &watch)?;
+        let data_plane = DataPlane::start(sockets, &pipeline, &seats, &watch)?;
 
         let lists = Arc::new(ListStore::new(&config, pipeline.upstream.clone()));
         let health = Arc::new(Health::bound_now());

@@ -14,7 +14,7 @@ fn numbered(id: u16, name: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_query_may_come_in_pieces_and_many_in_one() {
+async fn r10_a_query_may_come_in_pieces_and_many_in_one() {
     let lab = Lab::builder().start().await;
     let mut conversation = lab.connect().await;
 
@@ -34,7 +34,7 @@ async fn a_query_may_come_in_pieces_and_many_in_one() {
 }
 
 #[tokio::test]
-async fn a_slow_answer_holds_up_none_behind_it() {
+async fn r11_a_slow_answer_holds_up_none_behind_it() {
     let gate = Arc::new(Notify::new());
     let fake = Fake::new().a("slow.example", [192, 0, 2, 1]).gated(&gate);
     let lab = Lab::builder().upstream(fake).start().await;
@@ -50,7 +50,7 @@ async fn a_slow_answer_holds_up_none_behind_it() {
 }
 
 #[tokio::test]
-async fn there_is_no_cap_on_queries_of_one_connection() {
+async fn r11_there_is_no_cap_on_queries_of_one_connection() {
     let lab = Lab::builder().start().await;
     let mut conversation = lab.connect().await;
 
@@ -59,6 +59,46 @@ async fn there_is_no_cap_on_queries_of_one_connection() {
         let answer = conversation.receive().await.expect("the connection stays open");
         assert_eq!(Reply::read(&answer).message.metadata.id, id);
     }
+}
+
+#[tokio::test]
+async fn r11_a_hundred_queries_in_flight_are_answered_in_any_order() {
+    let gates: Vec<_> = (0..100).map(|_| Arc::new(Notify::new())).collect();
+    let fake = gates.iter().zip(0..).fold(Fake::new(), |fake, (gate, number)| {
+        let name = format!("n{number}.example");
+        fake.a(&name, [192, 0, 2, number]).gates(&name, gate)
+    });
+    let lab = Lab::builder().upstream(fake).start().await;
+    let mut conversation = lab.connect().await;
+    for number in 0..100 {
+        conversation.send(&numbered(number, &format!("n{number}.example"))).await;
+    }
+
+    for number in (0..100).rev() {
+        gates[number].notify_one();
+        let reply = Reply::read(&conversation.receive().await.unwrap());
+        assert_eq!(usize::from(reply.message.metadata.id), number);
+        assert_eq!(reply.addresses(), [format!("192.0.2.{number}")]);
+    }
+}
+
+#[tokio::test]
+async fn r14_two_queries_with_one_id_get_two_answers() {
+    let fake = Fake::new().a("one.example", [192, 0, 2, 1]).a("two.example", [192, 0, 2, 2]);
+    let lab = Lab::builder().upstream(fake).start().await;
+    let mut conversation = lab.connect().await;
+
+    conversation.send(&numbered(7, "one.example")).await;
+    conversation.send(&numbered(7, "two.example")).await;
+    let mut addresses = Vec::new();
+    for _ in 0..2 {
+        let reply = Reply::read(&conversation.receive().await.unwrap());
+        assert_eq!(reply.message.metadata.id, 7);
+        addresses.extend(reply.addresses());
+    }
+
+    addresses.sort();
+    assert_eq!(addresses, ["192.0.2.1", "192.0.2.2"]);
 }
 
 #[tokio::test]
@@ -91,7 +131,7 @@ async fn a_connection_over_its_limit_waits_and_is_not_closed() {
 }
 
 #[tokio::test]
-async fn whoever_stops_sending_still_gets_the_answers() {
+async fn r13_r103_whoever_stops_sending_still_gets_the_answers() {
     let gate = Arc::new(Notify::new());
     let fake = Fake::new().a("slow.example", [192, 0, 2, 1]).gated(&gate);
     let lab = Lab::builder().upstream(fake).start().await;
@@ -125,7 +165,6 @@ async fn a_broken_message_is_answered_and_the_connection_goes_on() {
     broken[5] = 9;
 
     conversation.send(&broken).await;
-    conversation.send(b"").await;
     conversation.send(&numbered(2, "localhost")).await;
 
     assert_eq!(conversation.receive().await.unwrap()[3] & 0xf, 1);
@@ -167,4 +206,60 @@ async fn a_frame_longer_than_any_query_ends_the_connection() {
     conversation.stream.write_all(b"\xff\xff").await.unwrap();
 
     assert!(conversation.receive().await.is_none());
+}
+
+#[tokio::test]
+async fn r10_a_message_of_no_octets_ends_the_connection_after_what_is_owed() {
+    let lab = Lab::builder().start().await;
+    let mut conversation = lab.connect().await;
+
+    conversation.send(&numbered(1, "localhost")).await;
+    conversation.send(b"").await;
+    conversation.send(&numbered(2, "localhost")).await;
+
+    assert_eq!(Reply::read(&conversation.receive().await.unwrap()).message.metadata.id, 1);
+    assert!(conversation.receive().await.is_none());
+}
+
+#[tokio::test]
+async fn r16_at_the_limit_the_connection_that_is_idle_longest_makes_room() {
+    let gate = Arc::new(Notify::new());
+    let fake = Fake::new().a("slow.example", [192, 0, 2, 1]).gated(&gate);
+    let config = "dns.limits = { tcp_connections = 2 }";
+    let lab = Lab::builder().upstream(fake).config(config).start().await;
+    let mut busy = lab.connect().await;
+    busy.send(&numbered(1, "slow.example")).await;
+    busy.send(&numbered(2, "localhost")).await;
+    busy.receive().await.expect("the second answer, so the first query waits");
+    let mut idle = lab.connect().await;
+    idle.send(&numbered(2, "localhost")).await;
+    idle.receive().await.expect("an answer");
+
+    assert_eq!(lab.ask("localhost", "A").await.addresses(), ["127.0.0.1"]);
+    assert!(idle.receive().await.is_none(), "it is closed");
+    gate.notify_one();
+    let answer = Reply::read(&busy.receive().await.expect("who waits is left alone"));
+    assert_eq!(answer.addresses(), ["192.0.2.1"]);
+    let closed = "dnsward_tcp_connections_closed_for_room_total{which=\"idle_of_all\"}";
+    assert_eq!(lab.sample(closed).await, 1);
+}
+
+#[tokio::test]
+async fn r16_where_nobody_is_idle_a_new_connection_is_closed() {
+    let gate = Arc::new(Notify::new());
+    let fake = Fake::new().a("slow.example", [192, 0, 2, 1]).gated(&gate);
+    let config = "dns.limits = { tcp_connections_per_client = 1 }";
+    let lab = Lab::builder().upstream(fake).config(config).start().await;
+    let mut busy = lab.connect().await;
+    busy.send(&numbered(1, "slow.example")).await;
+    busy.send(&numbered(2, "localhost")).await;
+    busy.receive().await.expect("the second answer, so the first query waits");
+
+    assert!(lab.connect().await.receive().await.is_none());
+    gate.notify_one();
+    assert!(busy.receive().await.is_some());
+    let refused = "dnsward_tcp_connections_closed_for_room_total{which=\"new\"}";
+    assert_eq!(lab.sample(refused).await, 1);
+    lab.reload("dns.limits = { tcp_connections_per_client = 2 }").await;
+    assert_eq!(lab.ask("localhost", "A").await.addresses(), ["127.0.0.1"]);
 }

@@ -170,7 +170,7 @@ impl RateLimit {
 }
 
 /// Upper bounds of what is held at a time; generous, because one address is often a whole network.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
     /// Queries waiting for an upstream, in all.
     pub in_flight: usize,

@@ -8,8 +8,6 @@ use super::{Config, List, ListSource};
 const WITHOUT_EFFECT: &[&str] = &[
     "control_socket",
     "dns.proxy_protocol_from",
-    "dns.limits.in_flight_per_client",
-    "dns.limits.tcp_connections_per_client",
     "dns.dns64",
     "dns.tls",
     "upstream.hedge",
@@ -92,10 +90,6 @@ pub fn keys_that_need_a_restart(running: &Config, new: &Config) -> Vec<&'static 
         ("dns.threads", running.dns.threads != new.dns.threads),
         ("dns.udp", is_udp_bound(running) != is_udp_bound(new)),
         ("dns.limits.in_flight", running.dns.limits.in_flight != new.dns.limits.in_flight),
-        (
-            "dns.limits.tcp_connections",
-            running.dns.limits.tcp_connections != new.dns.limits.tcp_connections,
-        ),
         ("cache.max_bytes", running.cache.max_bytes != new.cache.max_bytes),
         ("admin.listen", running.admin.listen != new.admin.listen),
         ("admin.base_path", running.admin.base_path != new.admin.base_path),

@@ -3,19 +3,22 @@
 //! up none behind it.
 
 mod connection;
+pub mod frame;
+mod seats;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     task::JoinSet,
     time::sleep,
 };
 
-use crate::{pipeline::Pipeline, server::Drain};
+use crate::{config::Limits, pipeline::Pipeline, query::Account, server::Drain};
 
 use connection::Connection;
+
+pub use seats::{Seat, Seats};
 
 /// Longest silence of a client that is owed nothing (RFC 7766 section 6.2.3 asks for seconds;
 /// unbound's default is the same).
@@ -25,35 +28,29 @@ pub const IDLE_SECONDS: u16 = 30;
 const NO_DESCRIPTOR_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves a listener until the drain, then until its queue is empty and every answer is sent.
-///
-/// When `room` is used up, one connection waits here and all others in the kernel's queue.
 pub async fn serve(
     listener: TcpListener,
     pipeline: Arc<Pipeline>,
-    room: Arc<Semaphore>,
+    seats: Arc<Seats>,
     mut drain: Drain,
 ) {
     let mut tasks = JoinSet::new();
-    // The connection that was taken last, until there is room for it.
-    let mut next = None;
     loop {
         tokio::select! {
-            accepted = listener.accept(), if next.is_none() => match accepted {
-                Ok(connection) => next = Some(connection),
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    // Where there is no seat, the connection is closed by being dropped.
+                    if let Some(seat) = seats.take(limits(&pipeline).tcp_connections) {
+                        let served = serve_one(stream, peer, seat, pipeline.clone(), drain.clone());
+                        tasks.spawn_local(served);
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be taken");
+                    seats.make_room();
                     sleep(NO_DESCRIPTOR_PAUSE).await;
                 }
             },
-            Ok(permit) = room.clone().acquire_owned(), if next.is_some() => {
-                if let Some((stream, peer)) = next.take() {
-                    let served = serve_one(stream, peer, pipeline.clone(), drain.clone());
-                    tasks.spawn_local(async move {
-                        served.await;
-                        drop(permit);
-                    });
-                }
-            }
             () = drain.started() => break,
             Some(_) = tasks.join_next() => {}
         }
@@ -62,19 +59,37 @@ pub async fn serve(
         tracing::warn!(%error, "connections that wait are lost");
         Vec::new()
     });
-    for (stream, peer) in next.into_iter().chain(waiting) {
-        tasks.spawn_local(serve_one(stream, peer, pipeline.clone(), drain.clone()));
+    for (stream, peer) in waiting {
+        if let Some(seat) = seats.take(limits(&pipeline).tcp_connections) {
+            tasks.spawn_local(serve_one(stream, peer, seat, pipeline.clone(), drain.clone()));
+        }
     }
     while tasks.join_next().await.is_some() {}
 }
 
-async fn serve_one(stream: TcpStream, peer: SocketAddr, pipeline: Arc<Pipeline>, drain: Drain) {
+async fn serve_one(
+    stream: TcpStream,
+    peer: SocketAddr,
+    seat: Seat,
+    pipeline: Arc<Pipeline>,
+    drain: Drain,
+) {
     // Without it answers would wait for the client's acknowledgements; it fails only where the
     // client is gone already.
     let _ = stream.set_nodelay(true);
     let metrics = pipeline.metrics.clone();
     let _counted = metrics.count_connection();
-    Connection::new(stream, peer, pipeline).serve(drain).await;
+    let may_stay = Account::of(peer.ip().to_canonical()).is_none_or(|client| {
+        seat.is_granted_to(&client, limits(&pipeline).tcp_connections_per_client)
+    });
+    if may_stay {
+        Connection::new(stream, peer, seat, pipeline).serve(drain).await;
+    }
+}
+
+/// The limits in force.
+fn limits(pipeline: &Pipeline) -> Limits {
+    pipeline.published.load().config.dns.limits
 }
 
 /// The connections that wait in a listener's queue now; no others are taken, and the listener is

@@ -17,7 +17,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{Metrics, TRANSPORTS};
+use super::{Metrics, Room, TRANSPORTS};
 use crate::{
     lists::{ListState, ListStore},
     pipeline::Pipeline,
@@ -132,6 +132,8 @@ fn of_counters(metrics: &Metrics) -> Vec<Family> {
     let responses = responses.map(|(rcode, n)| (vec![("rcode", (*rcode).to_owned())], load(n)));
     let opened = load(&metrics.connections_opened);
     let open = opened.saturating_sub(load(&metrics.connections_closed));
+    let closed = Room::ALL.iter().zip(&metrics.no_room);
+    let closed = closed.map(|(room, n)| (vec![("which", room.label().to_owned())], load(n)));
     let started = metrics.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let reloaded = load(&metrics.is_last_reload_successful);
     vec![
@@ -141,6 +143,7 @@ fn of_counters(metrics: &Metrics) -> Vec<Family> {
         counter("unsent_answers", "Answers the kernel did not take", load(&metrics.unsent)),
         counter("tcp_connections_opened", "TCP connections taken", opened),
         gauge("tcp_connections_open", "TCP connections now", open),
+        family("tcp_connections_closed_for_room", "Too many of them", MetricType::Counter, closed),
         gauge("start_time_seconds", "When the server started, since 1970", started),
         gauge("config_last_reload_successful", "Whether the last reload took effect", reloaded),
     ]

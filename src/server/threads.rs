@@ -6,13 +6,16 @@ use std::{io, sync::Arc, thread};
 use tokio::{
     net::{TcpListener, UdpSocket},
     runtime::{Builder, Runtime},
-    sync::{Semaphore, mpsc},
+    sync::mpsc,
     task::LocalSet,
 };
 
 use super::{Drain, StartError, bind::Pair};
 use crate::{
-    listener::{tcp, udp},
+    listener::{
+        tcp::{self, Seats},
+        udp,
+    },
     pipeline::Pipeline,
     upstream::Engine,
 };
@@ -28,16 +31,16 @@ impl DataPlane {
     pub(super) fn start(
         sockets: Vec<Vec<Pair>>,
         pipeline: &Arc<Pipeline>,
-        room: &Arc<Semaphore>,
+        seats: &Arc<Seats>,
         drain: &Drain,
     ) -> Result<Self, StartError> {
         let (running, ended) = mpsc::channel(1);
         for (number, pairs) in sockets.into_iter().enumerate() {
-            let (pipeline, room, drain) = (pipeline.clone(), room.clone(), drain.clone());
+            let (pipeline, seats, drain) = (pipeline.clone(), seats.clone(), drain.clone());
             let running = running.clone();
             start_thread(format!("dns-{number}"), move |runtime| {
                 let serving = LocalSet::new();
-                let served = serving.run_until(serve(pairs, pipeline, room, drain));
+                let served = serving.run_until(serve(pairs, pipeline, seats, drain));
                 if let Err(error) = runtime.block_on(served) {
                     tracing::error!(%error, "a thread cannot serve its sockets");
                 }
@@ -61,13 +64,13 @@ pub(super) fn start_upstream(engine: Engine) -> Result<(), StartError> {
 async fn serve(
     pairs: Vec<Pair>,
     pipeline: Arc<Pipeline>,
-    room: Arc<Semaphore>,
+    seats: Arc<Seats>,
     drain: Drain,
 ) -> io::Result<()> {
     let mut tasks = tokio::task::JoinSet::new();
     for pair in pairs {
         let listener = TcpListener::from_std(pair.tcp)?;
-        tasks.spawn_local(tcp::serve(listener, pipeline.clone(), room.clone(), drain.clone()));
+        tasks.spawn_local(tcp::serve(listener, pipeline.clone(), seats.clone(), drain.clone()));
         if let Some(socket) = pair.udp {
             let socket = UdpSocket::from_std(socket)?;
             tasks.spawn_local(udp::serve(socket, pipeline.clone(), drain.clone()));

@@ -1,6 +1,7 @@
 //! A scripted DoH upstream: real TLS, real HTTP/2, on a port of its own.
 
 use std::{
+    collections::HashMap,
     net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc, LazyLock,
@@ -58,6 +59,7 @@ pub(crate) struct Fake {
     ttl: u32,
     conduct: Conduct,
     gate: Option<Arc<Notify>>,
+    gates: HashMap<Name, Arc<Notify>>,
 }
 
 /// How an upstream behaves.
@@ -91,7 +93,13 @@ impl Running {
 impl Fake {
     /// An upstream that knows no name.
     pub(crate) fn new() -> Self {
-        Self { records: Vec::new(), ttl: 300, conduct: Conduct::Answer, gate: None }
+        Self {
+            records: Vec::new(),
+            ttl: 300,
+            conduct: Conduct::Answer,
+            gate: None,
+            gates: HashMap::new(),
+        }
     }
 
     /// Knows an address.
@@ -164,6 +172,12 @@ impl Fake {
         self
     }
 
+    /// Answers requests for one name only after a permit of its gate.
+    pub(crate) fn gates(mut self, name: &str, gate: &Arc<Notify>) -> Self {
+        self.gates.insert(to_name(name), gate.clone());
+        self
+    }
+
     fn record(mut self, name: &str, data: RData) -> Self {
         self.records.push(Record::from_rdata(to_name(name), self.ttl, data));
         self
@@ -201,6 +215,9 @@ impl Fake {
             gate.notified().await;
         }
         let query = Message::from_vec(&body).expect("the server sends DNS messages");
+        if let Some(gate) = self.gates.get(&query.queries[0].name) {
+            gate.notified().await;
+        }
         let answer = match self.conduct {
             Conduct::Hang => std::future::pending().await,
             Conduct::Status(status) => {

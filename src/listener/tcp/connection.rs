@@ -13,22 +13,19 @@ use tokio::{
 use super::{
     super::{Taken, finish, take},
     IDLE_SECONDS,
+    frame::{Frame, PREFIX},
+    seats::Seat,
 };
-use crate::{
-    pipeline::Pipeline,
-    query::{MAX_QUERY, Transport},
-    server::Drain,
-    wire,
-};
-
-/// Octets of length before each message (RFC 1035 section 4.2.2).
-const PREFIX: usize = 2;
+use crate::{pipeline::Pipeline, query::Transport, server::Drain};
 
 /// Bytes read at a time: a hundred usual queries.
 const READ: usize = 4096;
 
 /// Longest silence of a client that is owed nothing.
 const IDLE: Duration = Duration::from_secs(IDLE_SECONDS as u64);
+
+/// Longest from the first octet of a message to its last, however they drip.
+const MESSAGE: Duration = Duration::from_secs(10);
 
 /// Longest that a client may take to accept what it asked for.
 const WRITE: Duration = Duration::from_secs(10);
@@ -43,32 +40,46 @@ const MAX_UNWRITTEN: usize = 128 * 1024;
 pub(super) struct Connection {
     stream: TcpStream,
     peer: SocketAddr,
+    seat: Seat,
     pipeline: Arc<Pipeline>,
     /// What was read and not yet understood.
     unread: Vec<u8>,
+    /// When the message that has not arrived whole began to.
+    begun: Option<Instant>,
     /// Framed answers on their way out.
     unwritten: Vec<u8>,
     /// Answers that wait for an upstream.
     waiting: FuturesUnordered<LocalBoxFuture<'static, Vec<u8>>>,
+    /// Whether anything the client may still send will be answered.
+    is_open: bool,
 }
 
 /// What happened first.
 enum Event {
     Read(usize),
     Answer(Vec<u8>),
-    Idle,
+    Late,
+    Unseated,
     Drain,
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, peer: SocketAddr, pipeline: Arc<Pipeline>) -> Self {
+    pub(super) fn new(
+        stream: TcpStream,
+        peer: SocketAddr,
+        seat: Seat,
+        pipeline: Arc<Pipeline>,
+    ) -> Self {
         Self {
             stream,
             peer,
+            seat,
             pipeline,
             unread: Vec::new(),
+            begun: None,
             unwritten: Vec::new(),
             waiting: FuturesUnordered::new(),
+            is_open: true,
         }
     }
 
@@ -80,12 +91,11 @@ impl Connection {
     }
 
     async fn serve_until_done(&mut self, drain: &mut Drain) -> io::Result<()> {
-        let mut may_read = true;
         let mut is_draining = false;
         let mut last_active = Instant::now();
         loop {
-            match self.next_event(may_read, last_active + IDLE, drain).await? {
-                Event::Read(0) => may_read = false,
+            match self.next_event(last_active, drain).await? {
+                Event::Read(0) | Event::Late | Event::Unseated => self.is_open = false,
                 Event::Read(_) => self.take_frames().await?,
                 Event::Answer(answer) => {
                     self.queue(&answer);
@@ -94,36 +104,32 @@ impl Connection {
                         self.read_what_is_there().await?;
                     }
                 }
-                Event::Idle => return Ok(()),
                 Event::Drain => {
                     self.read_what_is_there().await?;
-                    (may_read, is_draining) = (false, true);
+                    (self.is_open, is_draining) = (false, true);
                 }
             }
             last_active = Instant::now();
+            self.note_use();
             self.write().await?;
-            if !may_read && self.waiting.is_empty() {
+            self.note_use();
+            if !self.is_open && self.waiting.is_empty() {
                 return self.close().await;
             }
         }
     }
 
-    async fn next_event(
-        &mut self,
-        may_read: bool,
-        idle_at: Instant,
-        drain: &mut Drain,
-    ) -> io::Result<Event> {
-        let has_room = self.has_room();
-        let owes_nothing = self.waiting.is_empty();
+    async fn next_event(&mut self, last_active: Instant, drain: &mut Drain) -> io::Result<Event> {
+        let reads = self.is_open && self.has_room();
+        let late_at = self.begun.map_or(last_active + IDLE, |begun| begun + MESSAGE);
+        let may_be_late = reads && (self.begun.is_some() || self.waiting.is_empty());
         self.unread.reserve(READ);
         tokio::select! {
-            read = self.stream.read_buf(&mut self.unread), if may_read && has_room => {
-                Ok(Event::Read(read?))
-            }
+            read = self.stream.read_buf(&mut self.unread), if reads => Ok(Event::Read(read?)),
             Some(answer) = self.waiting.next() => Ok(Event::Answer(answer)),
-            () = sleep_until(idle_at), if owes_nothing => Ok(Event::Idle),
-            () = drain.started(), if may_read => Ok(Event::Drain),
+            () = sleep_until(late_at), if may_be_late => Ok(Event::Late),
+            () = self.seat.is_needed(), if self.is_open => Ok(Event::Unseated),
+            () = drain.started(), if self.is_open => Ok(Event::Drain),
         }
     }
 
@@ -133,10 +139,10 @@ impl Connection {
         let mut at = 0;
         let unread = std::mem::take(&mut self.unread);
         while self.has_room()
-            && let Some(frame) = frame_at(&unread, at)?
+            && let Frame::Whole(message) = Frame::at(&unread, at)
         {
-            at += PREFIX + frame.len();
-            match take(&self.pipeline, frame, self.peer.ip(), Transport::Tcp, &mut out) {
+            at += PREFIX + message.len();
+            match take(&self.pipeline, message, self.peer.ip(), Transport::Tcp, &mut out) {
                 Taken::Silence => {}
                 Taken::Answer => self.queue(&out),
                 Taken::Wait(pending) => self.waiting.push(Box::pin(async move {
@@ -149,10 +155,26 @@ impl Connection {
                 self.write().await?;
             }
         }
+        self.look_at_the_rest(&unread, at);
         self.unread = unread;
         self.unread.drain(..at);
         self.unread.shrink_to(READ);
         Ok(())
+    }
+
+    /// Notes when a message began that is not whole yet; after a broken one, nothing is read.
+    fn look_at_the_rest(&mut self, unread: &[u8], taken: usize) {
+        match Frame::at(unread, taken) {
+            Frame::Begun if taken == 0 => self.begun = self.begun.or_else(|| Some(Instant::now())),
+            Frame::Begun => self.begun = Some(Instant::now()),
+            Frame::Broken => self.is_open = false,
+            Frame::Nothing | Frame::Whole(_) => self.begun = None,
+        }
+    }
+
+    /// Tells whoever needs a seat that this one is in use.
+    fn note_use(&self) {
+        self.seat.note_use(!self.waiting.is_empty() || !self.unwritten.is_empty());
     }
 
     /// Whether another answer may wait: `dns.limits.in_flight_per_connection`.
@@ -217,39 +239,30 @@ impl Connection {
     }
 }
 
-/// The whole frame that begins at an offset, where it has arrived.
-///
-/// # Errors
-/// Where it says to be longer than any query: who sends that is no DNS client, and waiting for the
-/// rest would fill memory.
-fn frame_at(unread: &[u8], at: usize) -> io::Result<Option<&[u8]>> {
-    let Some(length) = wire::u16_at(unread, at).map(usize::from) else { return Ok(None) };
-    if length > MAX_QUERY {
-        return Err(io::Error::other("a frame is longer than any query"));
-    }
-    let start = at + PREFIX;
-    Ok(unread.get(start..start + length))
-}
-
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpListener;
+    use tokio::{net::TcpListener, time::sleep};
 
-    use super::*;
+    use super::{super::Seats, *};
     use crate::{config::Config, server::drain};
 
-    /// Both ends of a connection, the server's end ready to serve.
-    async fn pair() -> (TcpStream, Connection) {
+    /// Both ends of a connection, the server's end ready to serve, and the seats.
+    async fn pair() -> (TcpStream, Connection, Arc<Seats>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, peer) = listener.accept().await.unwrap();
         let (pipeline, _engine) = Pipeline::new(&Arc::new(Config::default())).unwrap();
-        (client, Connection::new(stream, peer, pipeline))
+        let seats = Arc::new(Seats::new(Arc::default()));
+        let seat = seats.take(1).unwrap();
+        (client, Connection::new(stream, peer, seat, pipeline), seats)
     }
 
+    /// A query for `x.localhost` A in its frame.
+    const QUERY: &[u8] = b"\0\x1d\0\0\x01\0\0\x01\0\0\0\0\0\0\x01x\x09localhost\0\0\x01\0\x01";
+
     #[tokio::test(start_paused = true)]
-    async fn a_silent_client_is_let_go_after_half_a_minute() {
-        let (mut client, connection) = pair().await;
+    async fn r13_a_silent_client_is_let_go_after_half_a_minute() {
+        let (mut client, connection, _seats) = pair().await;
         let (_trigger, drain) = drain::channel();
         let started = Instant::now();
 
@@ -260,11 +273,54 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_takes_no_answers_is_let_go() {
-        let (client, connection) = pair().await;
+    async fn r10_a_message_that_drips_is_let_go_ten_seconds_after_its_first_octet() {
+        let (mut client, connection, _seats) = pair().await;
         let (_trigger, drain) = drain::channel();
-        let query = b"\0\x1d\0\0\x01\0\0\x01\0\0\0\0\0\0\x01x\x09localhost\0\0\x01\0\x01";
-        let flood = query.repeat(1000);
+        let started = Instant::now();
+        let dripping = tokio::spawn(async move {
+            client.write_all(QUERY).await.unwrap();
+            for octet in QUERY {
+                if client.write_all(&[*octet]).await.is_err() {
+                    break;
+                }
+                sleep(Duration::from_secs(3)).await;
+            }
+            client
+        });
+
+        connection.serve(drain).await;
+
+        let took = started.elapsed();
+        assert!(took >= MESSAGE && took < MESSAGE + Duration::from_secs(3), "{took:?}");
+        let mut client = dripping.await.unwrap();
+        let mut answers = Vec::new();
+        let _ = client.read_to_end(&mut answers).await;
+        assert!(answers.starts_with(b"\0"), "what came whole was answered");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn r16_an_idle_client_leaves_when_its_seat_is_needed() {
+        let (mut client, connection, seats) = pair().await;
+        let (_trigger, drain) = drain::channel();
+        let started = Instant::now();
+        client.write_all(QUERY).await.unwrap();
+        let serving = tokio::task::LocalSet::new();
+        let served = serving.run_until(connection.serve(drain));
+        let next = async {
+            client.read_exact(&mut [0; 31]).await.unwrap();
+            seats.take(1).expect("the idle one leaves")
+        };
+
+        let ((), _seat) = tokio::join!(served, next);
+
+        assert!(started.elapsed() < IDLE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_no_answers_is_let_go() {
+        let (client, connection, _seats) = pair().await;
+        let (_trigger, drain) = drain::channel();
+        let flood = QUERY.repeat(1000);
         let (kept_open, mut sender) = client.into_split();
         let sending = tokio::spawn(async move { while sender.write_all(&flood).await.is_ok() {} });
 

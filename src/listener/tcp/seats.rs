@@ -1,0 +1,222 @@
+//! Connections come in, a seat for each of them comes out, and whoever has to leave for it is told.
+//!
+//! There are so many seats in all, and so many for one client. When they are taken, the connection
+//! that has been idle longest makes room: whoever is owed an answer never has to. A query only
+//! stores the time into its own seat; the lock is for who comes and goes.
+
+mod table;
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use tokio::{sync::Notify, time::Instant};
+
+use crate::{
+    metrics::{Metrics, Room},
+    query::Account,
+};
+
+use table::Table;
+
+/// What a seat says in place of a time while its client is owed an answer.
+const BUSY: u64 = u64::MAX;
+
+/// All seats, shared by the threads that take connections.
+pub struct Seats {
+    table: Mutex<Table>,
+    started: Instant,
+    metrics: Arc<Metrics>,
+}
+
+/// A seat that is taken until this is dropped.
+pub struct Seat {
+    seats: Arc<Seats>,
+    number: u64,
+    place: Arc<Place>,
+}
+
+/// What a connection tells of itself, and is told.
+#[derive(Default)]
+struct Place {
+    /// When it was last in use, in nanoseconds since the seats are there, or `BUSY`.
+    used: AtomicU64,
+    leave: Notify,
+}
+
+impl Seats {
+    /// Seats that nobody has taken.
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self { table: Mutex::default(), started: Instant::now(), metrics }
+    }
+
+    /// Takes one of so many seats; nothing where all are taken and nobody is idle.
+    pub fn take(self: &Arc<Self>, limit: usize) -> Option<Seat> {
+        let place = Arc::new(Place { used: AtomicU64::new(self.now()), ..Place::default() });
+        let mut table = self.lock();
+        let is_full = table.taken() >= limit;
+        if is_full && !table.free_idlest(self.now()) {
+            self.metrics.count_room(Room::Refused);
+            return None;
+        }
+        let number = table.seat(&place);
+        drop(table);
+        if is_full {
+            self.metrics.count_room(Room::ClosedForAll);
+        }
+        Some(Seat { seats: self.clone(), number, place })
+    }
+
+    /// Has whoever has been idle longest leave, where somebody is idle.
+    pub fn make_room(&self) {
+        if self.lock().free_idlest(self.now()) {
+            self.metrics.count_room(Room::ClosedForAll);
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(BUSY - 1)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seat {
+    /// Says whose seat it is; whether this client may have one more, of so many.
+    pub fn is_granted_to(&self, client: &Account, limit: usize) -> bool {
+        let mut table = self.seats.lock();
+        let is_full = table.taken_by(client) >= limit;
+        if is_full && !table.free_idlest_of(client, self.seats.now()) {
+            self.seats.metrics.count_room(Room::Refused);
+            return false;
+        }
+        table.assign(self.number, client);
+        drop(table);
+        if is_full {
+            self.seats.metrics.count_room(Room::ClosedForClient);
+        }
+        true
+    }
+
+    /// Notes that the client has just been here, and whether it is owed an answer.
+    pub fn note_use(&self, is_owed_an_answer: bool) {
+        let used = if is_owed_an_answer { BUSY } else { self.seats.now() };
+        self.place.used.store(used, Ordering::Relaxed);
+    }
+
+    /// Returns when somebody else needs the seat.
+    pub async fn is_needed(&self) {
+        self.place.leave.notified().await;
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.seats.lock().leave(self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::IpAddr, time::Duration};
+
+    use futures_util::FutureExt as _;
+    use tokio::time::advance;
+
+    use super::*;
+
+    fn seats() -> Arc<Seats> {
+        Arc::new(Seats::new(Arc::default()))
+    }
+
+    fn client(last: u8) -> Account {
+        Account::Address(IpAddr::from([192, 0, 2, last]))
+    }
+
+    fn has_to_leave(seat: &Seat) -> bool {
+        seat.is_needed().now_or_never().is_some()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn r16_whoever_was_idle_longest_leaves_for_a_new_one() {
+        let seats = seats();
+        let taken: Vec<Seat> = (0..3).map_while(|_| seats.take(3)).collect();
+        advance(Duration::from_secs(1)).await;
+        taken[0].note_use(false);
+        advance(Duration::from_secs(1)).await;
+        taken[1].note_use(false);
+
+        let next = seats.take(3);
+
+        assert!(next.is_some());
+        let leaving: Vec<bool> = taken.iter().map(has_to_leave).collect();
+        assert_eq!(leaving, [false, false, true]);
+        assert!(seats.take(3).is_some());
+        assert!(has_to_leave(&taken[0]), "the next one");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn r16_whoever_is_owed_an_answer_never_leaves() {
+        let seats = seats();
+        let first = seats.take(2).unwrap();
+        let second = seats.take(2).unwrap();
+        first.note_use(true);
+        second.note_use(true);
+
+        assert!(seats.take(2).is_none());
+        advance(Duration::from_secs(9)).await;
+        second.note_use(false);
+        assert!(seats.take(2).is_some());
+        assert_eq!((has_to_leave(&first), has_to_leave(&second)), (false, true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_seat_that_is_left_is_free() {
+        let seats = seats();
+        for _ in 0..10 {
+            let seat = seats.take(1).expect("a free seat");
+            assert!(seat.is_granted_to(&client(1), 1));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn r16_a_client_over_its_limit_loses_its_own_idlest() {
+        let seats = seats();
+        let other = seats.take(10).unwrap();
+        assert!(other.is_granted_to(&client(2), 2));
+        advance(Duration::from_secs(1)).await;
+        let first = seats.take(10).unwrap();
+        assert!(first.is_granted_to(&client(1), 2));
+        let second = seats.take(10).unwrap();
+        assert!(second.is_granted_to(&client(1), 2));
+        advance(Duration::from_secs(1)).await;
+        first.note_use(false);
+
+        let third = seats.take(10).unwrap();
+        assert!(third.is_granted_to(&client(1), 2));
+
+        let leaving = [&other, &first, &second, &third].map(has_to_leave);
+        assert_eq!(leaving, [false, false, true, false]);
+        for seat in [&first, &third] {
+            seat.note_use(true);
+        }
+        assert!(!seats.take(10).unwrap().is_granted_to(&client(1), 2), "nobody is idle");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_work_of_finding_room_is_bounded() {
+        let seats = seats();
+        let taken: Vec<Seat> = (0..3000).map_while(|_| seats.take(3000)).collect();
+        for seat in &taken[..2500] {
+            seat.note_use(true);
+        }
+        advance(Duration::from_secs(1)).await;
+
+        let found: Vec<bool> = (0..4).map(|_| seats.take(3000).is_some()).collect();
+
+        assert_eq!(found, [false, false, true, true], "a thousand looks each");
+    }
+}

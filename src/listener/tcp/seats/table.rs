@@ -1,0 +1,119 @@
+//! Who sits where, in the order of last use.
+//!
+//! Seats are filed under the time at which they were last known to be in use, which is never later
+//! than the truth. So when the first seat in order is still as it was filed, no other has been idle
+//! longer; when it is not, it is filed anew, and the next one is looked at.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, atomic::Ordering},
+};
+
+use super::Place;
+use crate::query::Account;
+
+/// Most seats that are looked at for one that can make room, which is well below a millisecond.
+/// Those in use are filed behind all others, so who comes next looks on where this one stopped.
+const LOOKS: usize = 1024;
+
+/// Seats by the time they are filed under and their number.
+type Order = BTreeSet<(u64, u64)>;
+
+/// All seats that are taken.
+#[derive(Default)]
+pub(super) struct Table {
+    seats: HashMap<u64, Filed>,
+    all: Order,
+    of_clients: HashMap<Account, Order>,
+    next_number: u64,
+}
+
+struct Filed {
+    time: u64,
+    client: Option<Account>,
+    place: Arc<Place>,
+}
+
+impl Table {
+    pub(super) fn taken(&self) -> usize {
+        self.seats.len()
+    }
+
+    pub(super) fn taken_by(&self, client: &Account) -> usize {
+        self.of_clients.get(client).map_or(0, Order::len)
+    }
+
+    /// Gives somebody a seat; its number.
+    pub(super) fn seat(&mut self, place: &Arc<Place>) -> u64 {
+        let number = self.next_number;
+        self.next_number += 1;
+        let time = place.used.load(Ordering::Relaxed);
+        self.all.insert((time, number));
+        self.seats.insert(number, Filed { time, client: None, place: place.clone() });
+        number
+    }
+
+    /// Files a seat under its client too.
+    pub(super) fn assign(&mut self, number: u64, client: &Account) {
+        if let Some(filed) = self.seats.get_mut(&number) {
+            filed.client = Some(client.clone());
+            self.of_clients.entry(client.clone()).or_default().insert((filed.time, number));
+        }
+    }
+
+    /// Takes a seat off the table; whoever has left already is not there.
+    pub(super) fn leave(&mut self, number: u64) {
+        let Some(filed) = self.seats.remove(&number) else { return };
+        self.all.remove(&(filed.time, number));
+        if let Some(client) = filed.client
+            && let Some(order) = self.of_clients.get_mut(&client)
+        {
+            order.remove(&(filed.time, number));
+            if order.is_empty() {
+                self.of_clients.remove(&client);
+            }
+        }
+    }
+
+    /// Has the longest idle of all leave; whether there is one.
+    pub(super) fn free_idlest(&mut self, now: u64) -> bool {
+        self.free_first(now, |table| table.all.first().copied())
+    }
+
+    /// Has the longest idle of a client leave; whether there is one.
+    pub(super) fn free_idlest_of(&mut self, client: &Account, now: u64) -> bool {
+        self.free_first(now, |table| table.of_clients.get(client)?.first().copied())
+    }
+
+    fn free_first(&mut self, now: u64, first: impl Fn(&Self) -> Option<(u64, u64)>) -> bool {
+        for _ in 0..LOOKS {
+            let Some((time, number)) = first(self) else { return false };
+            let Some(filed) = self.seats.get(&number) else { return false };
+            let used = filed.place.used.load(Ordering::Relaxed);
+            if used <= time {
+                filed.place.leave.notify_one();
+                self.leave(number);
+                return true;
+            }
+            if time > now {
+                // All of them have been looked at, and are busy.
+                return false;
+            }
+            // Whoever is busy will have been in use after now.
+            self.file_under(number, used.min(now + 1));
+        }
+        false
+    }
+
+    fn file_under(&mut self, number: u64, time: u64) {
+        let Some(filed) = self.seats.get_mut(&number) else { return };
+        let (old, new) = ((filed.time, number), (time, number));
+        filed.time = time;
+        self.all.remove(&old);
+        self.all.insert(new);
+        if let Some(order) = filed.client.as_ref().and_then(|who| self.of_clients.get_mut(who)) {
+            order.remove(&old);
+            order.insert(new);
+        }
+    }
+}
