@@ -16,7 +16,7 @@ use std::{
 use blocker::{Action, GroupSet, Matcher, Source};
 use divan::Bencher;
 use dnsward::{
-    cache::{Bounds, Cache, Entry, Key},
+    cache::{Arrival, Bounds, Cache, Entry, Key},
     config::{Config, Environment},
     metrics::Metrics,
     pipeline::{Pipeline, Progress},
@@ -88,9 +88,11 @@ fn answer(bencher: Bencher<'_, '_>, packet: &[u8]) {
 fn make_pipeline() -> (Arc<Pipeline>, Engine) {
     let config = Arc::new(Config::parse(CONFIG, &Environment::default()).unwrap());
     let cache = Cache::new(config.cache.max_bytes.0);
-    let entry =
-        Entry::new(ANSWER, Duration::ZERO, &Bounds::from(&config.cache), "".into(), Instant::now());
-    cache.insert(Key::of(&read(CACHED)), Arc::new(entry.unwrap()));
+    let key = Key::of(&read(CACHED));
+    let arrival =
+        Arrival { answer: ANSWER, age: Duration::ZERO, at: Instant::now(), upstream: "".into() };
+    let entry = Entry::new(&key, &arrival, &Bounds::from(&config.cache));
+    cache.insert(key, Arc::new(entry.unwrap()));
     let (upstream, engine) = Upstream::new(&config, cache.clone()).unwrap();
     let policy = Policy::new(config.clone(), load_lists());
     let pipeline = Pipeline {

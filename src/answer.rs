@@ -304,7 +304,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        cache::Bounds,
+        cache::{Arrival, Bounds, Key},
         query::{Client, Transport},
     };
 
@@ -322,7 +322,9 @@ mod tests {
         let bounds =
             Bounds { min: Duration::ZERO, max: Duration::MAX, max_negative: Duration::MAX };
         let stored = Instant::now();
-        let entry = Entry::new(RESPONSE, Duration::ZERO, &bounds, "".into(), stored).unwrap();
+        let arrival =
+            Arrival { answer: RESPONSE, age: Duration::ZERO, at: stored, upstream: "".into() };
+        let entry = Entry::new(&Key::of(&query()), &arrival, &bounds).unwrap();
         let mut out = Vec::new();
 
         for (age, shown) in [(0, 60), (25, 35), (59, 1), (60, 0), (600, 0)] {

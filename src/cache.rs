@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use blocker::Name;
 use moka::{Expiry, sync};
 
-pub use entry::{Bounds, Entry, Link, Unusable};
+pub use entry::{Arrival, Bounds, Entry, Link, Unusable};
 
 use crate::query::Query;
 

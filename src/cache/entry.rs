@@ -4,6 +4,7 @@
 //! what is kept has one meaning: what a policy judges is what every client will read, however the
 //! upstream laid out its names. Types we do not know keep their data to the octet.
 
+mod chain;
 mod private;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 
 use crate::{
     answer::seconds,
+    cache::Key,
     config::CacheSettings,
     wire::{self, Header, Malformed, Records, flag},
 };
@@ -67,6 +69,19 @@ pub struct Link {
     pub ttl: u32,
 }
 
+/// An upstream's answer as it arrived.
+#[derive(Clone, Debug)]
+pub struct Arrival<'a> {
+    /// The message.
+    pub answer: &'a [u8],
+    /// How old it was when it arrived (RFC 8484 section 5.1).
+    pub age: Duration,
+    /// When it arrived.
+    pub at: Instant,
+    /// The URL of the upstream it came from.
+    pub upstream: Arc<str>,
+}
+
 /// An answer that was taken in, ready to be given out.
 #[derive(Debug)]
 pub struct Entry {
@@ -78,6 +93,12 @@ pub struct Entry {
     targets: Box<[Name]>,
     /// Whether it points to private addresses.
     points_home: bool,
+    origin: Origin,
+}
+
+/// What stays the same when an answer is written anew.
+#[derive(Clone, Debug)]
+struct Origin {
     stored: Instant,
     lifetime: Duration,
     upstream: Arc<str>,
@@ -92,21 +113,18 @@ pub enum Unusable {
     /// It carries an extended response code, which speaks of EDNS between it and us.
     #[error("the answer complains about EDNS")]
     Edns,
+    /// Its aliases lead round in circles, or on for too long.
+    #[error("the answer's aliases lead nowhere")]
+    Chain,
 }
 
 impl Entry {
-    /// Takes in an answer that arrived now and had `age` when it did (RFC 8484 section 5.1).
+    /// Takes in what belongs to the question, bounded in time.
     ///
     /// # Errors
     /// Where it is not a message we can stand behind.
-    pub fn new(
-        answer: &[u8],
-        age: Duration,
-        bounds: &Bounds,
-        upstream: Arc<str>,
-        now: Instant,
-    ) -> Result<Self, Unusable> {
-        let mut message = Message::from_vec(answer).map_err(|_| Unusable::Malformed)?;
+    pub fn new(key: &Key, arrival: &Arrival<'_>, bounds: &Bounds) -> Result<Self, Unusable> {
+        let mut message = Message::from_vec(arrival.answer).map_err(|_| Unusable::Malformed)?;
         if message.metadata.message_type != MessageType::Response || message.queries.len() != 1 {
             return Err(Unusable::Malformed);
         }
@@ -116,19 +134,27 @@ impl Entry {
         message.metadata.id = 0;
         message.edns = None;
         message.signature = None;
-        let sections = [&mut message.answers, &mut message.authorities, &mut message.additionals];
-        for record in sections.into_iter().flatten() {
-            record.ttl = bounds.clamp(record.ttl.saturating_sub(seconds(age)));
+        chain::keep_what_was_asked(&mut message, key)?;
+        for section in [&mut message.answers, &mut message.authorities] {
+            for record in section.iter_mut() {
+                record.ttl = bounds.clamp(record.ttl.saturating_sub(seconds(arrival.age)));
+            }
+            chain::level_times_to_live(section);
         }
+        let lifetime = lifetime(&message, bounds);
+        let upstream = arrival.upstream.clone();
+        Self::written(&message, Origin { stored: arrival.at, lifetime, upstream })
+    }
+
+    /// Writes a message; what is noted beside it is read from what is written.
+    fn written(message: &Message, origin: Origin) -> Result<Self, Unusable> {
         let wire = message.to_vec().map_err(|_| Unusable::Malformed)?;
         Ok(Self {
-            lifetime: lifetime(&message, bounds),
-            targets: targets(&message),
+            targets: targets(message),
             points_home: message.all_sections().any(private::points_home),
             ttls: ttls(&wire)?,
             wire: wire.into(),
-            stored: now,
-            upstream,
+            origin,
         })
     }
 
@@ -154,7 +180,7 @@ impl Entry {
         }
         answers.append(&mut message.answers);
         message.answers = answers;
-        self.rewritten(&message)
+        Self::written(&message, self.origin.clone())
     }
 
     /// Whether it points to private addresses.
@@ -169,14 +195,7 @@ impl Entry {
     pub fn without_private_addresses(&self) -> Result<Self, Unusable> {
         let mut message = Message::from_vec(&self.wire).map_err(|_| Unusable::Malformed)?;
         private::remove(&mut message);
-        self.rewritten(&message)
-    }
-
-    /// This entry with another message, which keeps its times to live.
-    fn rewritten(&self, message: &Message) -> Result<Self, Unusable> {
-        let wire = message.to_vec().map_err(|_| Unusable::Malformed)?;
-        let kept = Bounds { min: Duration::ZERO, max: Duration::MAX, max_negative: self.lifetime };
-        Self::new(&wire, Duration::ZERO, &kept, self.upstream.clone(), self.stored)
+        Self::written(&message, self.origin.clone())
     }
 
     /// How many records the answer section has.
@@ -201,17 +220,17 @@ impl Entry {
 
     /// The URL of the upstream it came from.
     pub fn upstream(&self) -> &Arc<str> {
-        &self.upstream
+        &self.origin.upstream
     }
 
     /// Seconds since it was taken in.
     pub fn age(&self, now: Instant) -> u32 {
-        seconds(now.saturating_duration_since(self.stored))
+        seconds(now.saturating_duration_since(self.origin.stored))
     }
 
     /// How long it is good for from the moment it was taken in.
     pub fn lifetime(&self) -> Duration {
-        self.lifetime
+        self.origin.lifetime
     }
 
     /// Where times to live lie, and what they were when it was taken in.

@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{Failure, Resolved, Settings};
 use crate::{
-    cache::{Cache, Entry, Key},
+    cache::{Arrival, Cache, Entry, Key},
     query::MAX_UDP_ANSWER,
     wire::{CLASS_IN, Header, flag, rtype},
 };
@@ -109,8 +109,9 @@ async fn fly(key: &Key, settings: &Settings, cache: &Cache) -> Resolved {
         Err(_) => return Err(Failure::Timeout),
     };
     let server = settings.servers.get(exchange.server).cloned().unwrap_or_default();
-    let bounds = &settings.bounds;
-    match Entry::new(&exchange.answer, exchange.age, bounds, server, Instant::now()) {
+    let (answer, age) = (&exchange.answer, exchange.age);
+    let arrival = Arrival { answer, age, at: Instant::now(), upstream: server };
+    match Entry::new(key, &arrival, &settings.bounds) {
         Ok(entry) => {
             let entry = Arc::new(entry);
             cache.insert(key.clone(), entry.clone());
