@@ -9,6 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use blocker::Name;
 use moka::{Expiry, sync};
+use tokio::time::Instant;
 
 pub use entry::{Arrival, Bounds, Entry, Link, Unusable};
 
@@ -64,7 +65,7 @@ impl Cache {
 
     /// The answer for a key, where there is one that is still good.
     pub fn get(&self, key: &Key) -> Option<Arc<Entry>> {
-        self.entries.get(key)
+        self.entries.get(key).filter(|entry| entry.is_fresh(Instant::now()))
     }
 
     /// Remembers an answer, unless its time to live is zero.

@@ -23,7 +23,7 @@ use crate::{
     query::Query,
     querylog::{Answered, Outcome, QueryLog},
     snapshot::Published,
-    upstream::{Engine, Resolved, Upstream, UpstreamError},
+    upstream::{Carrier, Engine, Resolved, Upstream, UpstreamError},
 };
 
 pub use pending::Pending;
@@ -58,16 +58,21 @@ impl Pipeline {
     pub fn new(config: &Arc<Config>) -> Result<(Arc<Self>, Engine), UpstreamError> {
         let cache = Cache::new(config.cache.max_bytes.0);
         let (upstream, engine) = Upstream::new(config, cache.clone())?;
+        Ok((Self::of(config, cache, upstream), engine))
+    }
+
+    /// The same over a carrier of the caller's, for stories that bring their own upstream.
+    pub fn with_carrier(config: &Arc<Config>, carrier: Arc<dyn Carrier>) -> (Arc<Self>, Engine) {
+        let cache = Cache::new(config.cache.max_bytes.0);
+        let (upstream, engine) = Upstream::with_carrier(config, cache.clone(), carrier);
+        (Self::of(config, cache, upstream), engine)
+    }
+
+    fn of(config: &Arc<Config>, cache: Cache, upstream: Upstream) -> Arc<Self> {
         let no_lists = Lists { are_loaded: config.lists.is_empty(), ..Lists::default() };
         let policy = Policy::new(config.clone(), no_lists);
-        let pipeline = Self {
-            published: Arc::new(Published::new(config.clone(), policy)),
-            cache,
-            upstream,
-            log: Arc::default(),
-            metrics: Arc::default(),
-        };
-        Ok((Arc::new(pipeline), engine))
+        let published = Arc::new(Published::new(config.clone(), policy));
+        Arc::new(Self { published, cache, upstream, log: Arc::default(), metrics: Arc::default() })
     }
 
     /// Answers a query as far as that needs no waiting; the answer is written to `out`.

@@ -3,6 +3,7 @@
 //! Upstream connections and flights live on a thread of their own, so that TLS and HTTP/2 never
 //! hold up an answer from the cache. The data plane talks to it through one bounded channel.
 
+mod carrier;
 mod failure;
 mod flights;
 
@@ -26,6 +27,8 @@ use crate::{
     config::{Config, UpstreamSettings},
 };
 
+use carrier::Doh;
+pub use carrier::{Carriage, Carrier, Delivery};
 pub use failure::Failure;
 use flights::{Ask, Flights, Waiter};
 
@@ -46,14 +49,16 @@ pub struct Upstream {
 
 /// What flights need to know, replaced as a whole by a reload.
 struct Settings {
-    client: Client,
-    /// The servers' URLs, by the number that the client knows them by.
-    servers: Vec<Arc<str>>,
+    carrier: Arc<dyn Carrier>,
+    /// What the carrier was made of, to tell whether another is needed; nothing where it was
+    /// given from outside, and stays.
+    made_of: Option<MadeOf>,
     timeout: Duration,
     bounds: Bounds,
-    /// What the client was made of, to tell whether another is needed.
-    made_of: (UpstreamSettings, Option<Vec<u8>>, usize),
 }
+
+/// What a DoH client is made of: settings, further roots, queries in flight.
+type MadeOf = (UpstreamSettings, Option<Vec<u8>>, usize);
 
 /// What the upstream thread runs until the last `Upstream` is gone.
 pub struct Engine {
@@ -67,9 +72,22 @@ impl Upstream {
     /// # Errors
     /// Where no client can be made of the settings, such as a CA file that is not PEM.
     pub fn new(config: &Config, cache: Cache) -> Result<(Self, Engine), UpstreamError> {
+        Ok(Self::of(Settings::new(config, None)?, config, cache))
+    }
+
+    /// The same over a carrier of the caller's, which stays whatever a reload says.
+    pub fn with_carrier(
+        config: &Config,
+        cache: Cache,
+        carrier: Arc<dyn Carrier>,
+    ) -> (Self, Engine) {
+        Self::of(Settings::with_carrier(config, carrier, None), config, cache)
+    }
+
+    fn of(settings: Settings, config: &Config, cache: Cache) -> (Self, Engine) {
         let limit = config.dns.limits.in_flight;
         let (sender, asks) = mpsc::channel(limit);
-        let current = Arc::new(ArcSwap::from_pointee(Settings::new(config, None)?));
+        let current = Arc::new(ArcSwap::from_pointee(settings));
         let flights = Flights::new(current.clone(), cache);
         let upstream = Self {
             asks: sender,
@@ -78,7 +96,7 @@ impl Upstream {
             overloaded: Arc::default(),
             current,
         };
-        Ok((upstream, Engine { flights, asks }))
+        (upstream, Engine { flights, asks })
     }
 
     /// Starts a flight for a key, or joins the one that is under way.
@@ -111,7 +129,7 @@ impl Upstream {
 
     /// How each server does.
     pub fn status(&self) -> Vec<ServerStatus> {
-        self.current.load().client.status()
+        self.current.load().carrier.status()
     }
 
     /// Queries that wait now.
@@ -161,25 +179,26 @@ impl Flight {
 
 impl Settings {
     fn new(config: &Config, running: Option<&Self>) -> Result<Self, UpstreamError> {
+        if let Some(Self { carrier, made_of: None, .. }) = running {
+            return Ok(Self::with_carrier(config, carrier.clone(), None));
+        }
         let roots = extra_roots(&config.upstream)?;
         let made_of = (config.upstream.clone(), roots, config.dns.limits.in_flight);
-        let client = match running.filter(|running| running.made_of == made_of) {
-            Some(running) => running.client.clone(),
-            None => make_client(&made_of)?,
+        let is_same = |running: &&Self| running.made_of.as_ref() == Some(&made_of);
+        let carrier = match running.filter(is_same) {
+            Some(running) => running.carrier.clone(),
+            None => Arc::new(Doh::new(make_client(&made_of)?)),
         };
-        Ok(Self {
-            servers: client.servers().map(|server| Arc::from(server.to_string())).collect(),
-            client,
-            timeout: config.upstream.timeout,
-            bounds: Bounds::from(&config.cache),
-            made_of,
-        })
+        Ok(Self::with_carrier(config, carrier, Some(made_of)))
+    }
+
+    fn with_carrier(config: &Config, carrier: Arc<dyn Carrier>, made_of: Option<MadeOf>) -> Self {
+        let (timeout, bounds) = (config.upstream.timeout, Bounds::from(&config.cache));
+        Self { carrier, made_of, timeout, bounds }
     }
 }
 
-fn make_client(
-    (settings, roots, in_flight): &(UpstreamSettings, Option<Vec<u8>>, usize),
-) -> Result<Client, BuildError> {
+fn make_client((settings, roots, in_flight): &MadeOf) -> Result<Client, BuildError> {
     let mut builder = Client::builder().timeout(settings.timeout).in_flight(*in_flight);
     for server in &settings.servers {
         builder = builder.server(server.clone());

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod lab;
+mod story;
 
 mod admin;
 mod answers;
@@ -15,6 +16,7 @@ mod packets;
 mod program;
 mod rebinding;
 mod reload;
+mod scenarios;
 mod shutdown;
 mod tcp;
 mod upstreams;

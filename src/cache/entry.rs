@@ -233,6 +233,11 @@ impl Entry {
         self.origin.lifetime
     }
 
+    /// Whether it is still good.
+    pub fn is_fresh(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.origin.stored) < self.origin.lifetime
+    }
+
     /// Where times to live lie, and what they were when it was taken in.
     pub fn ttls(&self) -> impl Iterator<Item = (usize, u32)> {
         self.ttls.iter().map(|(at, ttl)| (usize::from(*at), *ttl))

@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{Failure, Resolved, Settings};
+use super::{Delivery, Failure, Resolved, Settings};
 use crate::{
     cache::{Arrival, Cache, Entry, Key},
     query::MAX_UDP_ANSWER,
@@ -97,20 +97,13 @@ impl Flights {
 }
 
 async fn fly(key: &Key, settings: &Settings, cache: &Cache) -> Resolved {
-    // The client keeps this time itself; ours is for what may be stuck before it counts.
+    // The carrier keeps this time itself; ours is for what may be stuck before it counts.
     let slack = settings.timeout + Duration::from_millis(500);
-    let exchange = timeout(slack, settings.client.exchange(&upstream_query(key))).await;
-    let exchange = match exchange {
-        Ok(Ok(exchange)) => exchange,
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "no upstream answered");
-            return Err(Failure::from(&error));
-        }
-        Err(_) => return Err(Failure::Timeout),
-    };
-    let server = settings.servers.get(exchange.server).cloned().unwrap_or_default();
-    let (answer, age) = (&exchange.answer, exchange.age);
-    let arrival = Arrival { answer, age, at: Instant::now(), upstream: server };
+    let query = upstream_query(key);
+    let carried = timeout(slack, settings.carrier.carry(&query)).await;
+    let delivery = carried.unwrap_or(Err(Failure::Timeout))?;
+    let Delivery { answer, age, server } = &delivery;
+    let arrival = Arrival { answer, age: *age, at: Instant::now(), upstream: server.clone() };
     match Entry::new(key, &arrival, &settings.bounds) {
         Ok(entry) => {
             let entry = Arc::new(entry);

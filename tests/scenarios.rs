@@ -1,0 +1,45 @@
+//! What is remembered, for how long, and what clients are told when time and upstreams go by.
+
+use crate::story::Story;
+
+#[tokio::test(start_paused = true)]
+async fn r33_what_is_remembered_grows_old_and_is_asked_for_again() {
+    let story = Story::begin("");
+    story.upstream.knows("www.example A", "192.0.2.1", 300);
+
+    story.ask("www.example A").await.gets("192.0.2.1").with_ttl(300);
+    story.later("100s").await;
+    story.ask("www.example A").await.gets("192.0.2.1").with_ttl(200).at_once();
+    assert_eq!(story.upstream.asked(), 1);
+
+    story.later("200s").await;
+    story.ask("www.example A").await.gets("192.0.2.1").with_ttl(300);
+    assert_eq!(story.upstream.asked(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn r32_what_is_good_for_no_time_is_told_once_to_all_who_wait() {
+    let story = Story::begin("");
+    story.upstream.knows("now.example A", "192.0.2.1", 0);
+    story.upstream.takes("1s");
+
+    let (first, second) = tokio::join!(story.ask("now.example A"), story.ask("now.example A"));
+    first.gets("192.0.2.1").with_ttl(0);
+    second.gets("192.0.2.1").with_ttl(0);
+    assert_eq!(story.upstream.asked(), 1);
+
+    story.ask("now.example A").await.gets("192.0.2.1").after("1s");
+    assert_eq!(story.upstream.asked(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn r37_r35_a_no_grows_old_and_holds_for_its_type_alone() {
+    let story = Story::begin("");
+    story.upstream.knows("www.example A", "192.0.2.1", 300);
+
+    story.ask("www.example AAAA").await.gets("").with_ttl(60);
+    story.later("20s").await;
+    story.ask("www.example AAAA").await.gets("").with_ttl(40).at_once();
+    story.ask("www.example A").await.gets("192.0.2.1").with_ttl(300);
+    assert_eq!(story.upstream.asked(), 2);
+}
