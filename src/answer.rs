@@ -62,7 +62,12 @@ pub fn unreadable(unreadable: Unreadable, out: &mut Vec<u8>) -> Option<Rcode> {
 }
 
 /// Makes an answer without records.
-pub fn empty(query: &Query, rcode: Rcode, ede: Option<Ede<'_>>, out: &mut Vec<u8>) {
+pub fn empty<'t>(
+    query: &Query,
+    rcode: Rcode,
+    ede: impl IntoIterator<Item = Ede<'t>>,
+    out: &mut Vec<u8>,
+) {
     Reply::start(query, rcode, out).finish(ede);
 }
 
@@ -157,7 +162,7 @@ pub fn cached(query: &Query, entry: &Entry, ede: Option<Ede<'_>>, now: Instant, 
     overwrite(out, wire::HEADER, query.name_as_asked());
     let mut reply = Reply { query, out, counts: header.counts, flags: header.flags, extended: 0 };
     reply.write_back();
-    reply.finish(ede);
+    reply.finish(ede.into_iter().chain(entry.reasons().iter().map(Ede::Upstream)));
 }
 
 /// Cuts an answer down to what the client takes: whole RRsets of the answer section only, with TC
@@ -248,18 +253,17 @@ impl<'a> Reply<'a> {
         self.out.extend_from_slice(data.get(..usize::from(length)).unwrap_or_default());
     }
 
-    fn finish(mut self, ede: Option<Ede<'_>>) {
+    fn finish<'t>(mut self, ede: impl IntoIterator<Item = Ede<'t>>) {
         if let Some(edns) = self.query.edns {
-            let options = ede.as_ref().map_or(0, Ede::len);
             self.out.extend_from_slice(&[0]);
             self.out.extend_from_slice(&rtype::OPT.to_be_bytes());
             self.out.extend_from_slice(&MAX_UDP_ANSWER.to_be_bytes());
             let dnssec_ok = if edns.dnssec_ok { 0x80 } else { 0 };
-            self.out.extend_from_slice(&[self.extended, 0, dnssec_ok, 0]);
-            self.out.extend_from_slice(&options.to_be_bytes());
-            if let Some(ede) = ede {
-                ede.write(self.out);
-            }
+            self.out.extend_from_slice(&[self.extended, 0, dnssec_ok, 0, 0, 0]);
+            let options = self.out.len();
+            ede.into_iter().for_each(|ede| ede.write(self.out));
+            let length = u16::try_from(self.out.len() - options).unwrap_or(u16::MAX);
+            overwrite(self.out, options - 2, &length.to_be_bytes());
             self.counts[3] += 1;
         }
         self.write_back();
@@ -319,8 +323,8 @@ mod tests {
 
     #[test]
     fn a_cached_answer_ages_and_never_below_zero() {
-        let bounds =
-            Bounds { min: Duration::ZERO, max: Duration::MAX, max_negative: Duration::MAX };
+        let (min, max, stale) = (Duration::ZERO, Duration::MAX, Duration::ZERO);
+        let bounds = Bounds { min, max, max_negative: max, stale };
         let stored = Instant::now();
         let arrival =
             Arrival { answer: RESPONSE, age: Duration::ZERO, at: stored, upstream: "".into() };

@@ -1,4 +1,4 @@
-//! A question goes in, the answer that is still good for it comes out.
+//! A question goes in, the last answer to it comes out, fresh or stale.
 //!
 //! Holds clean upstream answers only, for all clients alike, and never a block: what a client may
 //! see is decided anew on every hit, so a new rule counts with the next query.
@@ -9,9 +9,8 @@ use std::{sync::Arc, time::Duration};
 
 use blocker::Name;
 use moka::{Expiry, sync};
-use tokio::time::Instant;
 
-pub use entry::{Arrival, Bounds, Entry, Link, Unusable};
+pub use entry::{Arrival, Bounds, Entry, Link, Reason, Unusable};
 
 use crate::query::Query;
 
@@ -58,19 +57,21 @@ impl Cache {
             .weigher(|_: &Key, entry: &Arc<Entry>| {
                 u32::try_from(OVERHEAD + entry.memory()).unwrap_or(u32::MAX)
             })
-            .expire_after(UntilExpired)
+            .expire_after(UntilUseless)
             .build();
         Self { entries }
     }
 
-    /// The answer for a key, where there is one that is still good.
+    /// The last answer for a key, be it still good or not.
     pub fn get(&self, key: &Key) -> Option<Arc<Entry>> {
-        self.entries.get(key).filter(|entry| entry.is_fresh(Instant::now()))
+        self.entries.get(key)
     }
 
-    /// Remembers an answer, unless its time to live is zero.
+    /// Remembers an answer in place of the one before; one without a time to live only ends that.
     pub fn insert(&self, key: Key, entry: Arc<Entry>) {
-        if !entry.lifetime().is_zero() {
+        if entry.lifetime().is_zero() {
+            self.entries.invalidate(&key);
+        } else {
             self.entries.insert(key, entry);
         }
     }
@@ -86,16 +87,17 @@ impl Cache {
     }
 }
 
-/// Lets moka forget an entry when its time to live has run out.
-struct UntilExpired;
+/// Lets moka forget an entry when not even a stale answer may be made of it. Whether it is still
+/// good is for who asks to judge, by its own clock.
+struct UntilUseless;
 
-impl Expiry<Key, Arc<Entry>> for UntilExpired {
+impl Expiry<Key, Arc<Entry>> for UntilUseless {
     fn expire_after_create(
         &self,
         _: &Key,
         entry: &Arc<Entry>,
         _: std::time::Instant,
     ) -> Option<Duration> {
-        Some(entry.lifetime())
+        Some(entry.kept())
     }
 }

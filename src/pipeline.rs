@@ -9,6 +9,7 @@
 //! again with the answer in hand. So there is one place that decides, whatever the road.
 
 mod pending;
+mod recall;
 mod reply;
 
 use std::sync::Arc;
@@ -22,11 +23,12 @@ use crate::{
     policy::{Decision, Lists, Policy},
     query::Query,
     querylog::{Answered, Outcome, QueryLog},
-    snapshot::Published,
+    snapshot::{Published, Snapshot},
     upstream::{Carrier, Engine, Resolved, Upstream, UpstreamError},
 };
 
 pub use pending::Pending;
+use recall::{Known, Recall};
 
 /// The parts that a query passes, shared by all threads that answer.
 pub struct Pipeline {
@@ -80,16 +82,25 @@ impl Pipeline {
         let started = Instant::now();
         let answered = match self.answer(query, None, out) {
             Ok(answered) => answered,
-            Err(key) => match self.upstream.ask(key) {
+            Err(key) => match self.upstream.ask(key.clone()) {
                 Ok(flight) => {
                     let pending = Pending::new(self.clone(), query.clone(), flight, started);
                     return Progress::Wait(Box::new(pending));
                 }
-                Err(failure) => reply::failed(query, &failure, out),
+                Err(failure) => self.end(query, key, Err(failure), out),
             },
         };
         self.note(query, answered, started);
         Progress::Done
+    }
+
+    /// Answers a query with what came of asking.
+    fn end(&self, query: &Query, key: Key, resolved: Resolved, out: &mut Vec<u8>) -> Answered {
+        let failure = resolved.as_ref().err().cloned();
+        self.answer(query, Some((key, resolved)), out).unwrap_or_else(|_| {
+            // A reload gave the name another target while we waited; the client asks again.
+            reply::failed(query, &failure.unwrap_or_default(), out)
+        })
     }
 
     /// Answers a query from what is known; the key is what an upstream must be asked for first.
@@ -110,16 +121,15 @@ impl Pipeline {
             Decision::Block(block) => return Ok(reply::blocked(query, &block, blocking, out)),
             Decision::Resolve(path) => path,
         };
-        let (resolved, outcome) = match arrived {
-            Some((key, resolved)) if key == path.key => (resolved, Outcome::Forwarded),
-            _ => match self.cache.get(&path.key) {
-                Some(entry) => (Ok(entry), Outcome::Cached),
-                None => return Err(path.key),
-            },
+        let recall = self.recall(&snapshot);
+        let known = match arrived {
+            Some((key, resolved)) if key == path.key => Some(recall.settle(&key, resolved)),
+            _ => recall.known(&path.key),
         };
-        Ok(match resolved {
-            Err(failure) => reply::failed(query, &failure, out),
-            Ok(entry) => match policy.inspect(query, &path, entry.targets()) {
+        let Some(known) = known else { return Err(path.key) };
+        Ok(match known {
+            Known::Failure(failure) => reply::failed(query, &failure, out),
+            Known::Answer(entry, outcome) => match policy.inspect(query, &path, entry.targets()) {
                 Some(block) => reply::blocked(query, &block, blocking, out),
                 None if entry.points_home() && policy.guards_against_rebinding(query, &path) => {
                     reply::without_private_addresses(query, &entry, outcome, blocking, out)
@@ -127,6 +137,11 @@ impl Pipeline {
                 None => reply::resolved(query, &path, &entry, outcome, out),
             },
         })
+    }
+
+    fn recall(&self, snapshot: &Snapshot) -> Recall<'_> {
+        let stale = snapshot.config.cache.stale;
+        Recall { cache: &self.cache, upstream: &self.upstream, stale, now: Instant::now() }
     }
 
     fn note(&self, query: &Query, answered: Answered, started: Instant) {

@@ -6,6 +6,7 @@
 mod carrier;
 mod failure;
 mod flights;
+mod memory;
 
 use std::{
     sync::{
@@ -31,6 +32,7 @@ use carrier::Doh;
 pub use carrier::{Carriage, Carrier, Delivery};
 pub use failure::Failure;
 use flights::{Ask, Flights, Waiter};
+use memory::Memory;
 
 /// What became of a flight.
 pub type Resolved = Result<Arc<Entry>, Failure>;
@@ -45,6 +47,7 @@ pub struct Upstream {
     limit: usize,
     overloaded: Arc<AtomicU64>,
     current: Arc<ArcSwap<Settings>>,
+    memory: Memory,
 }
 
 /// What flights need to know, replaced as a whole by a reload.
@@ -88,13 +91,15 @@ impl Upstream {
         let limit = config.dns.limits.in_flight;
         let (sender, asks) = mpsc::channel(limit);
         let current = Arc::new(ArcSwap::from_pointee(settings));
-        let flights = Flights::new(current.clone(), cache);
+        let memory = Memory::new();
+        let flights = Flights::new(current.clone(), cache, memory.clone());
         let upstream = Self {
             asks: sender,
             room: Arc::new(Semaphore::new(limit)),
             limit,
             overloaded: Arc::default(),
             current,
+            memory,
         };
         (upstream, Engine { flights, asks })
     }
@@ -116,6 +121,11 @@ impl Upstream {
         Ok(Flight { key, landing, deadline })
     }
 
+    /// The failure of a flight so short a time ago that another must not take off yet.
+    pub fn failed_lately(&self, key: &Key, now: Instant) -> Option<Failure> {
+        self.memory.find(key, now)
+    }
+
     /// Takes over new settings; flights under way end with the old ones. Connections and what is
     /// known of servers stay where nothing about upstreams has changed.
     ///
@@ -135,6 +145,11 @@ impl Upstream {
     /// Queries that wait now.
     pub fn waiting(&self) -> u64 {
         self.limit.saturating_sub(self.room.available_permits()) as u64
+    }
+
+    /// Failures that are remembered.
+    pub fn failures(&self) -> u64 {
+        self.memory.len()
     }
 
     /// Queries that found no room to wait.
@@ -168,7 +183,17 @@ impl Flight {
     /// # Errors
     /// Why there is no answer.
     pub async fn land(self) -> Resolved {
-        match timeout_at(self.deadline, self.landing).await {
+        let deadline = self.deadline;
+        self.land_by(deadline).await
+    }
+
+    /// Waits for less than that; the flight goes on, for others and for the cache.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn land_by(self, latest: Instant) -> Resolved {
+        let deadline = latest.min(self.deadline);
+        match timeout_at(deadline, self.landing).await {
             Ok(Ok(resolved)) => resolved,
             // The flight's task is gone, which only a defect of ours can do.
             Ok(Err(_)) => Err(Failure::default()),

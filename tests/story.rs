@@ -25,7 +25,7 @@ use dnsward::{
     query::Transport,
 };
 use hickory_proto::op::Message;
-use tokio::time::{Instant, advance};
+use tokio::time::{Instant, sleep};
 
 use crate::lab::question;
 use told::Told;
@@ -64,9 +64,9 @@ impl Story {
         self.pipeline.published.replace(config.clone(), Policy::new(config, lists));
     }
 
-    /// Lets time pass, such as `90s`, `10m` or `6h`.
+    /// Lets time pass, such as `90s`, `10m` or `6h`; whatever is due meanwhile happens in order.
     pub(crate) async fn later(&self, time: &str) {
-        advance(duration(time)).await;
+        sleep(duration(time)).await;
     }
 
     /// A client at this address; it asks over TCP and speaks EDNS.

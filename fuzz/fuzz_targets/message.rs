@@ -34,6 +34,7 @@ const BOUNDS: Bounds = Bounds {
     min: Duration::ZERO,
     max: Duration::from_secs(86_400),
     max_negative: Duration::from_secs(3600),
+    stale: Duration::ZERO,
 };
 
 const TTL: Duration = Duration::from_secs(2);

@@ -1,5 +1,7 @@
 //! A reason goes in, an Extended DNS Error option comes out (RFC 8914).
 
+use crate::cache::Reason;
+
 /// The option's code (RFC 8914 section 2).
 const OPTION: u16 = 15;
 
@@ -17,6 +19,10 @@ pub enum Ede<'t> {
     NoReachableAuthority(&'t str),
     /// Upstreams were reached, but the exchange failed; the text says how (23).
     NetworkError(&'t str),
+    /// What the upstream says of its own answer.
+    Upstream(&'t Reason),
+    /// The failure is one that we remember (13).
+    CachedError,
     /// We cannot tell yet, such as while lists load (14).
     NotReady,
 }
@@ -25,11 +31,13 @@ impl Ede<'_> {
     /// The number that stands for it on the wire.
     pub fn code(&self) -> u16 {
         match self {
+            Self::CachedError => 13,
             Self::NotReady => 14,
             Self::Blocked(_) => 15,
             Self::Prohibited => 18,
             Self::NoReachableAuthority(_) => 22,
             Self::NetworkError(_) => 23,
+            Self::Upstream(reason) => reason.code,
         }
     }
 
@@ -49,10 +57,11 @@ impl Ede<'_> {
     fn text(&self) -> &str {
         let text = match self {
             Self::Blocked(text) | Self::NoReachableAuthority(text) | Self::NetworkError(text) => {
-                text
+                *text
             }
+            Self::Upstream(reason) => reason.text.as_ref(),
             Self::NotReady => "lists are loading",
-            Self::Prohibited => "",
+            Self::Prohibited | Self::CachedError => "",
         };
         text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or_default()
     }

@@ -6,6 +6,7 @@
 
 mod chain;
 mod private;
+mod reason;
 #[cfg(test)]
 mod tests;
 
@@ -20,16 +21,20 @@ use hickory_proto::{
 use tokio::time::Instant;
 
 use crate::{
-    answer::seconds,
+    answer::{Rcode, seconds},
     cache::Key,
     config::CacheSettings,
     wire::{self, Header, Malformed, Records, flag},
 };
 
-/// How long an answer that is neither data nor a clear "no" is remembered: long enough to spare
-/// the upstream a storm, short enough to notice that it is over (RFC 9520 section 3.2 asks for
-/// at least one second).
-const FAILURE_LIFETIME: Duration = Duration::from_secs(1);
+pub use reason::Reason;
+
+/// What stale answers say (RFC 8767 section 4): short, so that clients soon ask again.
+const STALE_TTL: u32 = 30;
+
+/// Extended DNS Errors of stale answers (RFC 8914 sections 4.4 and 4.20).
+const STALE_ANSWER: u16 = 3;
+const STALE_NXDOMAIN: u16 = 19;
 
 /// The bounds that times to live are brought into.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +45,8 @@ pub struct Bounds {
     pub max: Duration,
     /// Longest for "no such name" and "no such data".
     pub max_negative: Duration,
+    /// How long it is kept after that, for when nobody can be asked (RFC 8767).
+    pub stale: Duration,
 }
 
 impl From<&CacheSettings> for Bounds {
@@ -48,6 +55,7 @@ impl From<&CacheSettings> for Bounds {
             min: settings.min_ttl,
             max: settings.max_ttl,
             max_negative: settings.max_negative_ttl.min(settings.max_ttl),
+            stale: settings.stale,
         }
     }
 }
@@ -101,7 +109,10 @@ pub struct Entry {
 struct Origin {
     stored: Instant,
     lifetime: Duration,
+    /// How long it is kept after its lifetime.
+    stale: Duration,
     upstream: Arc<str>,
+    reasons: Arc<[Reason]>,
 }
 
 /// Why an upstream's answer cannot be used.
@@ -131,6 +142,7 @@ impl Entry {
         if message.metadata.response_code.high() != 0 {
             return Err(Unusable::Edns);
         }
+        let reasons = Reason::read_all(&message);
         message.metadata.id = 0;
         message.edns = None;
         message.signature = None;
@@ -141,9 +153,14 @@ impl Entry {
             }
             chain::level_times_to_live(section);
         }
-        let lifetime = lifetime(&message, bounds);
-        let upstream = arrival.upstream.clone();
-        Self::written(&message, Origin { stored: arrival.at, lifetime, upstream })
+        let origin = Origin {
+            stored: arrival.at,
+            lifetime: lifetime(&message, bounds),
+            stale: bounds.stale,
+            upstream: arrival.upstream.clone(),
+            reasons,
+        };
+        Self::written(&message, origin)
     }
 
     /// Writes a message; what is noted beside it is read from what is written.
@@ -198,6 +215,27 @@ impl Entry {
         Self::written(&message, self.origin.clone())
     }
 
+    /// The same answer as clients get it once it has expired: good for a moment, and saying so.
+    #[must_use]
+    pub fn gone_stale(&self, now: Instant) -> Self {
+        let mut wire = self.wire.clone();
+        for (at, _) in self.ttls() {
+            if let Some(ttl) = wire.get_mut(at..at + 4) {
+                ttl.copy_from_slice(&STALE_TTL.to_be_bytes());
+            }
+        }
+        let is_no = self.rcode() == Rcode::NxDomain as u16;
+        let why = Reason::plain(if is_no { STALE_NXDOMAIN } else { STALE_ANSWER });
+        let reasons = std::iter::once(why).chain(self.origin.reasons.iter().cloned()).collect();
+        Self {
+            wire,
+            ttls: self.ttls.iter().map(|(at, _)| (*at, STALE_TTL)).collect(),
+            targets: self.targets.clone(),
+            points_home: self.points_home,
+            origin: Origin { stored: now, reasons, ..self.origin.clone() },
+        }
+    }
+
     /// How many records the answer section has.
     pub fn answers(&self) -> u16 {
         Header::read(&self.wire).map_or(0, |header| header.counts[1])
@@ -223,6 +261,11 @@ impl Entry {
         &self.origin.upstream
     }
 
+    /// The upstream's Extended DNS Errors.
+    pub fn reasons(&self) -> &Arc<[Reason]> {
+        &self.origin.reasons
+    }
+
     /// Seconds since it was taken in.
     pub fn age(&self, now: Instant) -> u32 {
         seconds(now.saturating_duration_since(self.origin.stored))
@@ -231,6 +274,24 @@ impl Entry {
     /// How long it is good for from the moment it was taken in.
     pub fn lifetime(&self) -> Duration {
         self.origin.lifetime
+    }
+
+    /// Whether it says something of the name, and not that the upstream could not or would not.
+    pub fn is_of_use(&self) -> bool {
+        const YXDOMAIN: u16 = 6;
+        [Rcode::NoError as u16, Rcode::NxDomain as u16, YXDOMAIN].contains(&self.rcode())
+    }
+
+    /// Whether it has expired, but no longer ago than this.
+    pub fn is_stale(&self, now: Instant, most: Duration) -> bool {
+        let age = now.saturating_duration_since(self.origin.stored);
+        let lifetime = self.origin.lifetime;
+        !lifetime.is_zero() && (lifetime..lifetime + most).contains(&age)
+    }
+
+    /// How long it is kept from the moment it was taken in.
+    pub fn kept(&self) -> Duration {
+        self.origin.lifetime + self.origin.stale
     }
 
     /// Whether it is still good.
@@ -249,6 +310,7 @@ impl Entry {
             + self.wire.len()
             + size_of_val(self.ttls.as_ref())
             + size_of_val(self.targets.as_ref())
+            + self.origin.reasons.iter().map(|r| size_of_val(r) + r.text.len()).sum::<usize>()
     }
 }
 
@@ -286,7 +348,8 @@ fn lifetime(message: &Message, bounds: &Bounds) -> Duration {
                 minimum.min(shortest).min(bounds.max_negative).max(bounds.min)
             })
         }
-        _ => FAILURE_LIFETIME,
+        // Either it is not kept, or nobody said for how long.
+        _ => Duration::ZERO,
     }
 }
 

@@ -14,6 +14,7 @@ const BOUNDS: Bounds = Bounds {
     min: Duration::ZERO,
     max: Duration::from_secs(86_400),
     max_negative: Duration::from_secs(3600),
+    stale: Duration::ZERO,
 };
 
 /// A response to `www.example` A with these answers.
@@ -120,10 +121,17 @@ fn r34_r35_r36_a_no_is_good_for_as_long_as_its_soa_says_and_no_longer_than_allow
 }
 
 #[test]
-fn a_failure_is_remembered_for_a_moment_only() {
-    let entry = take_in(&response(ResponseCode::ServFail, &[]), 0).unwrap();
-
-    assert_eq!(entry.lifetime(), FAILURE_LIFETIME);
+fn what_says_that_it_cannot_tell_is_of_no_use() {
+    for (rcode, is_of_use) in [
+        (ResponseCode::NoError, true),
+        (ResponseCode::NXDomain, true),
+        (ResponseCode::YXDomain, true),
+        (ResponseCode::FormErr, false),
+        (ResponseCode::ServFail, false),
+        (ResponseCode::Refused, false),
+    ] {
+        assert_eq!(take_in(&response(rcode, &[]), 0).unwrap().is_of_use(), is_of_use, "{rcode}");
+    }
 }
 
 #[test]
