@@ -1,6 +1,6 @@
 //! What is remembered, for how long, and what clients are told when time and upstreams go by.
 
-use hickory_proto::op::ResponseCode;
+use hickory_proto::{op::ResponseCode, rr::RecordType};
 
 use crate::story::Story;
 
@@ -260,4 +260,102 @@ async fn r92_r93_a_client_with_edns_is_told_the_upstreams_reasons() {
     plain.edns = None;
     let told = story.client("10.0.0.1").send("plain", &plain).await.unwrap();
     assert!(told.gets("192.0.2.1").reply.message.edns.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn r34_a_name_that_does_not_exist_has_no_type_at_all() {
+    let story = Story::begin("");
+    story.ask("nobody.example A").await.is("NXDOMAIN").with_ttl(60);
+    story.later("20s").await;
+
+    let told = story.ask("nobody.example AAAA").await.is("NXDOMAIN").with_ttl(40).at_once();
+    assert_eq!(told.reply.message.queries[0].query_type, RecordType::AAAA);
+    assert_eq!(story.upstream.asked(), 1);
+    // Proofs and data that failed validation are kept apart.
+    story.client("10.0.0.1").with_dnssec().ask("nobody.example AAAA").await.is("NXDOMAIN");
+    story.client("10.0.0.1").with_dnssec().ask("nobody.example A").await.is("NXDOMAIN");
+    assert_eq!(story.upstream.asked(), 1);
+
+    story.upstream.knows("nobody.example A", "192.0.2.1", 300);
+    story.later("40s").await;
+    story.ask("nobody.example AAAA").await.is("NOERROR").with_ttl(60);
+    story.ask("nobody.example A").await.gets("192.0.2.1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn r34_a_fresh_no_for_the_name_ends_a_stale_answer() {
+    let story = Story::begin("");
+    story.upstream.knows("gone.example A", "192.0.2.1", 300);
+    story.ask("gone.example A").await;
+    story.upstream.forgets("gone.example");
+    story.later("10m").await;
+    story.ask("gone.example AAAA").await.is("NXDOMAIN");
+
+    story.upstream.dies();
+    story.ask("gone.example A").await.is("NXDOMAIN").with_ede(&[]).at_once();
+}
+
+#[tokio::test(start_paused = true)]
+async fn r38_below_a_name_that_provably_does_not_exist_there_is_nothing() {
+    let local = "[[records]]\nname = 'nas.nobody.example'\na = ['192.0.2.7']";
+    let story = Story::begin(local);
+    story.upstream.validates();
+    story.ask("nobody.example A").await.is("NXDOMAIN");
+    assert_eq!(story.upstream.asked(), 1);
+
+    let told = story.ask("a.b.nobody.example AAAA").await.is("NXDOMAIN").with_ttl(60).at_once();
+    assert_eq!(told.reply.message.queries[0].name.to_string(), "a.b.nobody.example.");
+    story.ask("nas.nobody.example A").await.gets("192.0.2.7");
+    assert_eq!(story.upstream.asked(), 0);
+    story.client("10.0.0.1").with_dnssec().ask("a.nobody.example A").await.is("NXDOMAIN");
+    assert_eq!(story.upstream.asked(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn r38_what_nobody_has_validated_says_nothing_of_names_below() {
+    let story = Story::begin("");
+    story.ask("nobody.example A").await.is("NXDOMAIN");
+    story.ask("a.nobody.example A").await.is("NXDOMAIN");
+    assert_eq!(story.upstream.asked(), 2);
+
+    // Of an alias to nowhere, the alias itself exists.
+    story.upstream.validates();
+    story.upstream.knows("alias.example CNAME", "nowhere.example", 300);
+    story.ask("alias.example A").await.is("NXDOMAIN");
+    story.ask("alias.example AAAA").await.is("NXDOMAIN");
+    story.ask("below.alias.example A").await.is("NXDOMAIN");
+    assert_eq!(story.upstream.asked(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn r48_data_that_fail_validation_are_remembered_apart() {
+    let story = Story::begin("");
+    story.upstream.knows("www.example A", "192.0.2.1", 300);
+    let mut unchecked = crate::lab::question("www.example", "A");
+    unchecked.metadata.checking_disabled = true;
+
+    for _ in ["from upstream", "from the cache"] {
+        let told = story.client("10.0.0.1").send("with CD", &unchecked).await.unwrap();
+        assert!(told.gets("192.0.2.1").reply.message.metadata.checking_disabled);
+        story.ask("www.example A").await.gets("192.0.2.1");
+    }
+    assert_eq!(story.upstream.asked(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn six_hours_without_upstreams_are_survived_in_peace() {
+    let story = Story::begin("");
+    story.upstream.knows("www.example A", "192.0.2.1", 300);
+    story.ask("www.example A").await;
+    story.upstream.dies();
+    story.later("5m").await;
+
+    for _ in 0..6 * 60 {
+        story.ask("www.example A").await.gets("192.0.2.1").with_ttl(30).with_ede(&[3]).at_once();
+        story.ask("cold.example A").await.is("SERVFAIL").at_once();
+        story.later("60s").await;
+    }
+    story.upstream.recovers();
+    story.ask("www.example A").await.gets("192.0.2.1").with_ttl(300);
+    assert!(story.upstream.asked() <= 2 * 6 * 60 + 2);
 }

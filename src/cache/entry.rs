@@ -5,6 +5,7 @@
 //! upstream laid out its names. Types we do not know keep their data to the octet.
 
 mod chain;
+mod lifetime;
 mod private;
 mod reason;
 #[cfg(test)]
@@ -14,7 +15,7 @@ use std::{sync::Arc, time::Duration};
 
 use blocker::Name;
 use hickory_proto::{
-    op::{Message, MessageType, Query, ResponseCode},
+    op::{Message, MessageType, Query},
     rr::{self, RData, Record, RecordType, rdata::CNAME},
     serialize::binary::BinDecodable as _,
 };
@@ -23,10 +24,10 @@ use tokio::time::Instant;
 use crate::{
     answer::{Rcode, seconds},
     cache::Key,
-    config::CacheSettings,
     wire::{self, Header, Malformed, Records, flag},
 };
 
+pub use lifetime::Bounds;
 pub use reason::Reason;
 
 /// What stale answers say (RFC 8767 section 4): short, so that clients soon ask again.
@@ -35,36 +36,6 @@ const STALE_TTL: u32 = 30;
 /// Extended DNS Errors of stale answers (RFC 8914 sections 4.4 and 4.20).
 const STALE_ANSWER: u16 = 3;
 const STALE_NXDOMAIN: u16 = 19;
-
-/// The bounds that times to live are brought into.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// Shortest shown and kept.
-    pub min: Duration,
-    /// Longest.
-    pub max: Duration,
-    /// Longest for "no such name" and "no such data".
-    pub max_negative: Duration,
-    /// How long it is kept after that, for when nobody can be asked (RFC 8767).
-    pub stale: Duration,
-}
-
-impl From<&CacheSettings> for Bounds {
-    fn from(settings: &CacheSettings) -> Self {
-        Self {
-            min: settings.min_ttl,
-            max: settings.max_ttl,
-            max_negative: settings.max_negative_ttl.min(settings.max_ttl),
-            stale: settings.stale,
-        }
-    }
-}
-
-impl Bounds {
-    fn clamp(&self, ttl: u32) -> u32 {
-        ttl.clamp(seconds(self.min), seconds(self.max))
-    }
-}
 
 /// One CNAME record of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,15 +118,17 @@ impl Entry {
         message.edns = None;
         message.signature = None;
         chain::keep_what_was_asked(&mut message, key)?;
-        for section in [&mut message.answers, &mut message.authorities] {
-            for record in section.iter_mut() {
-                record.ttl = bounds.clamp(record.ttl.saturating_sub(seconds(arrival.age)));
-            }
-            chain::level_times_to_live(section);
+        for record in &mut message.answers {
+            record.ttl = bounds.of(record, arrival.age);
         }
+        for record in &mut message.authorities {
+            record.ttl = bounds.of_authority(record, arrival.age);
+        }
+        chain::level_times_to_live(&mut message.answers);
+        chain::level_times_to_live(&mut message.authorities);
         let origin = Origin {
             stored: arrival.at,
-            lifetime: lifetime(&message, bounds),
+            lifetime: bounds.lifetime(&message),
             stale: bounds.stale,
             upstream: arrival.upstream.clone(),
             reasons,
@@ -282,6 +255,21 @@ impl Entry {
         [Rcode::NoError as u16, Rcode::NxDomain as u16, YXDOMAIN].contains(&self.rcode())
     }
 
+    /// Whether it says, and still does, that the very name that was asked does not exist.
+    pub fn denies_name(&self, now: Instant) -> bool {
+        self.rcode() == Rcode::NxDomain as u16 && self.answers() == 0 && self.is_fresh(now)
+    }
+
+    /// Whether the upstream has validated it.
+    pub fn is_authentic(&self) -> bool {
+        Header::read(&self.wire).is_some_and(|header| header.flags & flag::AD != 0)
+    }
+
+    /// When it was taken in.
+    pub fn stored(&self) -> Instant {
+        self.origin.stored
+    }
+
     /// Whether it has expired, but no longer ago than this.
     pub fn is_stale(&self, now: Instant, most: Duration) -> bool {
         let age = now.saturating_duration_since(self.origin.stored);
@@ -324,33 +312,6 @@ fn ttls(wire: &[u8]) -> Result<Box<[(u16, u32)]>, Unusable> {
     };
     let ttls: Option<_> = Records::new(wire, question_end, header.records()).map(place).collect();
     ttls.ok_or(Unusable::Malformed)
-}
-
-/// How long an answer may be kept: its shortest time to live, for "no" answers that of the SOA
-/// and no longer than its MINIMUM (RFC 2308 section 5).
-fn lifetime(message: &Message, bounds: &Bounds) -> Duration {
-    let shortest = message.all_sections().map(|record| record.ttl).min().unwrap_or(0);
-    let shortest = Duration::from_secs(shortest.into());
-    let has_data = message.answers.iter().any(|record| {
-        message.queries.first().is_some_and(|query| {
-            record.record_type() == query.query_type || query.query_type == RecordType::ANY
-        })
-    });
-    match message.metadata.response_code {
-        ResponseCode::NoError if has_data => shortest,
-        ResponseCode::NoError | ResponseCode::NXDomain => {
-            let minimum = message.authorities.iter().find_map(|record| match &record.data {
-                RData::SOA(soa) => Some(Duration::from_secs(soa.minimum.into())),
-                _ => None,
-            });
-            // Without SOA nobody said for how long (RFC 2308 section 5: "SHOULD NOT be cached").
-            minimum.map_or(Duration::ZERO, |minimum| {
-                minimum.min(shortest).min(bounds.max_negative).max(bounds.min)
-            })
-        }
-        // Either it is not kept, or nobody said for how long.
-        _ => Duration::ZERO,
-    }
 }
 
 /// Every name the answer section leads to: CNAME, HTTPS and SVCB targets. (A DNAME comes with the

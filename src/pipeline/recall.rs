@@ -38,6 +38,9 @@ impl Recall<'_> {
         if let Some(entry) = last.as_ref().filter(|entry| entry.is_fresh(self.now)) {
             return Some(Known::Answer(entry.clone(), Outcome::Cached));
         }
+        if let Some(entry) = self.cache.no_such_name(key, self.now) {
+            return Some(Known::Answer(Arc::new(entry), Outcome::Cached));
+        }
         let failure = self.upstream.failed_lately(key, self.now)?;
         Some(self.fall_back(last, failure))
     }

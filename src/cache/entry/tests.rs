@@ -3,8 +3,11 @@
 use std::net::Ipv4Addr;
 
 use hickory_proto::{
-    op::{Edns, MessageType, OpCode},
-    rr::rdata::{A, NULL, SOA},
+    op::{Edns, OpCode, ResponseCode},
+    rr::{
+        RecordType,
+        rdata::{A, NULL, SOA},
+    },
 };
 
 use super::*;
@@ -115,6 +118,7 @@ fn r34_r35_r36_a_no_is_good_for_as_long_as_its_soa_says_and_no_longer_than_allow
         message.add_authority(soa(ttl, minimum));
         let entry = take_in(&message, 0).unwrap();
         assert_eq!(entry.lifetime(), Duration::from_secs(seconds), "{ttl} {minimum}");
+        assert_eq!(entry.ttls().map(|(_, ttl)| u64::from(ttl)).collect::<Vec<_>>(), [seconds]);
     }
     let without_soa = response(ResponseCode::NoError, &[(60, alias("x.example."))]);
     assert_eq!(take_in(&without_soa, 0).unwrap().lifetime(), Duration::ZERO);
