@@ -16,7 +16,7 @@ use std::{
 use blocker::{Action, GroupSet, Matcher, Source};
 use divan::Bencher;
 use dnsward::{
-    cache::{Bounds, Entry, Key},
+    cache::{Arrival, Bounds, Entry, Key},
     config::{Config, Environment},
     pipeline::{Pipeline, Progress},
     policy::{Lists, Policy},
@@ -87,9 +87,11 @@ fn make_pipeline() -> (Arc<Pipeline>, Engine) {
     let (pipeline, engine) = Pipeline::new(&config).unwrap();
     let policy = Policy::new(config.clone(), load_lists());
     pipeline.published.replace(config.clone(), policy);
-    let entry =
-        Entry::new(ANSWER, Duration::ZERO, &Bounds::from(&config.cache), "".into(), Instant::now());
-    pipeline.cache.insert(Key::of(&read(CACHED)), Arc::new(entry.unwrap()));
+    let key = Key::of(&read(CACHED));
+    let arrival =
+        Arrival { answer: ANSWER, age: Duration::ZERO, at: Instant::now(), upstream: "".into() };
+    let entry = Entry::new(&key, &arrival, &Bounds::from(&config.cache));
+    pipeline.cache.insert(key, Arc::new(entry.unwrap()));
     (pipeline, engine)
 }
 

@@ -41,7 +41,7 @@ impl AdminBackend {
         admin_ui::Totals {
             queries: self.pipeline.metrics.all_answers(),
             blocked: answers(Outcome::Blocked),
-            cached: answers(Outcome::Cached),
+            cached: answers(Outcome::Cached) + answers(Outcome::Stale),
             forwarded: answers(Outcome::Forwarded),
             local: answers(Outcome::Local) + answers(Outcome::Special),
             failed: answers(Outcome::Failed),

@@ -65,12 +65,17 @@ pub fn complaint(packet: &[u8], complaint: &Complaint, out: &mut Vec<u8>) {
     write_header(out, Header { id: header.id, flags, counts });
     out.extend_from_slice(question);
     if let Some(edns) = &complaint.edns {
-        Opt::to(edns, 0).write(out);
+        Opt::to(edns, 0).write(out, None);
     }
 }
 
 /// Makes an answer without records.
-pub fn empty(query: &Query, rcode: Rcode, ede: Option<Ede<'_>>, out: &mut Vec<u8>) {
+pub fn empty<'t>(
+    query: &Query,
+    rcode: Rcode,
+    ede: impl IntoIterator<Item = Ede<'t>>,
+    out: &mut Vec<u8>,
+) {
     Reply::start(query, rcode, out).finish(ede);
 }
 
@@ -165,7 +170,7 @@ pub fn cached(query: &Query, entry: &Entry, ede: Option<Ede<'_>>, now: Instant, 
     overwrite(out, wire::HEADER, query.name_as_asked());
     let mut reply = Reply { query, out, counts: header.counts, flags: header.flags, extended: 0 };
     reply.write_back();
-    reply.finish(ede);
+    reply.finish(ede.into_iter().chain(entry.reasons().iter().map(Ede::Upstream)));
 }
 
 /// Cuts an answer down to what the client takes: whole RRsets of the answer section only, with TC
@@ -260,9 +265,9 @@ impl<'a> Reply<'a> {
         self.out.extend_from_slice(data.get(..usize::from(length)).unwrap_or_default());
     }
 
-    fn finish(mut self, ede: Option<Ede<'_>>) {
-        if let Some(opt) = Opt::answering(self.query, self.extended, ede) {
-            opt.write(self.out);
+    fn finish<'t>(mut self, ede: impl IntoIterator<Item = Ede<'t>>) {
+        if let Some(opt) = Opt::answering(self.query, self.extended) {
+            opt.write(self.out, ede);
             self.counts[3] += 1;
         }
         self.write_back();
@@ -307,7 +312,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        cache::Bounds,
+        cache::{Arrival, Bounds, Key},
         query::{Client, Edns, Transport},
     };
 
@@ -322,10 +327,12 @@ mod tests {
 
     #[test]
     fn a_cached_answer_ages_and_never_below_zero() {
-        let bounds =
-            Bounds { min: Duration::ZERO, max: Duration::MAX, max_negative: Duration::MAX };
+        let (min, max, stale) = (Duration::ZERO, Duration::MAX, Duration::ZERO);
+        let bounds = Bounds { min, max, max_negative: max, stale };
         let stored = Instant::now();
-        let entry = Entry::new(RESPONSE, Duration::ZERO, &bounds, "".into(), stored).unwrap();
+        let arrival =
+            Arrival { answer: RESPONSE, age: Duration::ZERO, at: stored, upstream: "".into() };
+        let entry = Entry::new(&Key::of(&query()), &arrival, &bounds).unwrap();
         let mut out = Vec::new();
 
         for (age, shown) in [(0, 60), (25, 35), (59, 1), (60, 0), (600, 0)] {

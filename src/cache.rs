@@ -1,16 +1,17 @@
-//! A question goes in, the answer that is still good for it comes out.
+//! A question goes in, the last answer to it comes out, fresh or stale.
 //!
 //! Holds clean upstream answers only, for all clients alike, and never a block: what a client may
 //! see is decided anew on every hit, so a new rule counts with the next query.
 
 mod entry;
 
-use std::{sync::Arc, time::Duration};
+use std::{iter::successors, sync::Arc, time::Duration};
 
 use blocker::Name;
 use moka::{Expiry, sync};
+use tokio::time::Instant;
 
-pub use entry::{Bounds, Entry, Link, Unusable};
+pub use entry::{Arrival, Bounds, Entry, Link, Reason, Unusable};
 
 use crate::query::Query;
 
@@ -18,7 +19,15 @@ use crate::query::Query;
 /// measured as resident memory over 100,000 entries.
 const OVERHEAD: usize = 512;
 
-/// What an answer depends on (RFC 8020 and sections other than the answer are never indexed).
+/// The type under which a name is noted that does not exist; no record can have it (RFC 6895
+/// section 3.1).
+const NO_TYPE: u16 = 0;
+
+/// Names above the asked one that are looked at: as deep as people name things, and no deeper than
+/// a miss can afford.
+const MAX_ANCESTORS: usize = 8;
+
+/// What an answer depends on (sections other than the answer are never indexed).
 #[derive(Clone, Debug, Hash, PartialEq, Eq)]
 pub struct Key {
     /// The name in lower case.
@@ -41,6 +50,11 @@ impl Key {
             checking_disabled: query.is_checking_disabled(),
         }
     }
+
+    /// Where it is noted that a name does not exist, as clients with the same wishes see it.
+    fn of_name(&self, name: Name) -> Self {
+        Self { name, qtype: NO_TYPE, ..*self }
+    }
 }
 
 /// The answers that are remembered, at most so many bytes of them.
@@ -57,19 +71,43 @@ impl Cache {
             .weigher(|_: &Key, entry: &Arc<Entry>| {
                 u32::try_from(OVERHEAD + entry.memory()).unwrap_or(u32::MAX)
             })
-            .expire_after(UntilExpired)
+            .expire_after(UntilUseless)
             .build();
         Self { entries }
     }
 
-    /// The answer for a key, where there is one that is still good.
+    /// The last answer for a key, be it still good or not.
     pub fn get(&self, key: &Key) -> Option<Arc<Entry>> {
         self.entries.get(key)
     }
 
-    /// Remembers an answer, unless its time to live is zero.
+    /// The answer that there is no such name, made of what another type of it was answered
+    /// (RFC 2308 section 5), or a name above it (RFC 8020 section 2).
+    ///
+    /// Some servers wrongly deny names that only have names below them; so what is above counts
+    /// only where the upstream has validated it. Its proof is of another name, and no use to those
+    /// who want to see one. Costs a look-up for each label: for misses only.
+    pub fn no_such_name(&self, key: &Key, now: Instant) -> Option<Entry> {
+        let denied = |name| self.get(&key.of_name(name)).filter(|entry| entry.denies_name(now));
+        let above = || {
+            let names = successors(key.name.parent(), Name::parent).take(MAX_ANCESTORS);
+            let mut found = names.filter_map(denied).filter(|entry| entry.is_authentic());
+            if key.dnssec_ok { None } else { found.next() }
+        };
+        let entry = denied(key.name).or_else(above)?;
+        entry.under_alias(&key.name, key.qtype, &[], now).ok()
+    }
+
+    /// Remembers an answer in place of the one before; one without a time to live only ends that.
     pub fn insert(&self, key: Key, entry: Arc<Entry>) {
-        if !entry.lifetime().is_zero() {
+        if entry.denies_name(entry.stored()) {
+            self.entries.insert(key.of_name(key.name), entry.clone());
+        } else {
+            self.entries.invalidate(&key.of_name(key.name));
+        }
+        if entry.lifetime().is_zero() {
+            self.entries.invalidate(&key);
+        } else {
             self.entries.insert(key, entry);
         }
     }
@@ -85,16 +123,27 @@ impl Cache {
     }
 }
 
-/// Lets moka forget an entry when its time to live has run out.
-struct UntilExpired;
+/// Lets moka forget an entry when not even a stale answer may be made of it. Whether it is still
+/// good is for who asks to judge, by its own clock.
+struct UntilUseless;
 
-impl Expiry<Key, Arc<Entry>> for UntilExpired {
+impl Expiry<Key, Arc<Entry>> for UntilUseless {
     fn expire_after_create(
         &self,
         _: &Key,
         entry: &Arc<Entry>,
         _: std::time::Instant,
     ) -> Option<Duration> {
-        Some(entry.lifetime())
+        Some(entry.kept())
+    }
+
+    fn expire_after_update(
+        &self,
+        _: &Key,
+        entry: &Arc<Entry>,
+        _: std::time::Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(entry.kept())
     }
 }

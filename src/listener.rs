@@ -18,6 +18,22 @@ use crate::{
     query::{Client, Query, Transport, Unreadable},
 };
 
+/// Answers one packet as a listener does, however long that takes; nothing where silence is right.
+pub async fn answer_packet(
+    pipeline: &Arc<Pipeline>,
+    packet: &[u8],
+    address: IpAddr,
+    transport: Transport,
+) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(512);
+    match take(pipeline, packet, address, transport, &mut out) {
+        Taken::Silence => return None,
+        Taken::Answer => {}
+        Taken::Wait(pending) => finish(*pending, &mut out).await,
+    }
+    Some(out)
+}
+
 /// What became of a packet without waiting.
 enum Taken {
     /// Nothing is to be sent.

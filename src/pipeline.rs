@@ -9,6 +9,7 @@
 //! again with the answer in hand. So there is one place that decides, whatever the road.
 
 mod pending;
+mod recall;
 mod reply;
 
 use std::{net::IpAddr, sync::Arc};
@@ -24,11 +25,12 @@ use crate::{
     query::{Edns, Query},
     querylog::{Answered, Outcome, QueryLog},
     ratelimit::{Pace, RateLimiter},
-    snapshot::Published,
-    upstream::{Engine, Resolved, Upstream, UpstreamError},
+    snapshot::{Published, Snapshot},
+    upstream::{Carrier, Engine, Resolved, Upstream, UpstreamError},
 };
 
 pub use pending::Pending;
+use recall::{Known, Recall};
 
 /// The parts that a query passes, shared by all threads that answer.
 pub struct Pipeline {
@@ -66,9 +68,20 @@ impl Pipeline {
     pub fn new(config: &Arc<Config>) -> Result<(Arc<Self>, Engine), UpstreamError> {
         let cache = Cache::new(config.cache.max_bytes.0);
         let (upstream, engine) = Upstream::new(config, cache.clone())?;
+        Ok((Self::of(config, cache, upstream), engine))
+    }
+
+    /// The same over a carrier of the caller's, for stories that bring their own upstream.
+    pub fn with_carrier(config: &Arc<Config>, carrier: Arc<dyn Carrier>) -> (Arc<Self>, Engine) {
+        let cache = Cache::new(config.cache.max_bytes.0);
+        let (upstream, engine) = Upstream::with_carrier(config, cache.clone(), carrier);
+        (Self::of(config, cache, upstream), engine)
+    }
+
+    fn of(config: &Arc<Config>, cache: Cache, upstream: Upstream) -> Arc<Self> {
         let no_lists = Lists { are_loaded: config.lists.is_empty(), ..Lists::default() };
         let policy = Policy::new(config.clone(), no_lists);
-        let pipeline = Self {
+        Arc::new(Self {
             published: Arc::new(Published::new(config.clone(), policy)),
             cache,
             upstream,
@@ -76,8 +89,7 @@ impl Pipeline {
             metrics: Arc::default(),
             rate: RateLimiter::default(),
             cookies: Cookies::default(),
-        };
-        Ok((Arc::new(pipeline), engine))
+        })
     }
 
     /// Answers a query as far as that needs no waiting; the answer is written to `out`.
@@ -93,16 +105,25 @@ impl Pipeline {
         }
         let answered = match self.answer(query, None, out) {
             Ok(answered) => answered,
-            Err(key) => match self.upstream.ask(key) {
+            Err(key) => match self.upstream.ask(key.clone()) {
                 Ok(flight) => {
                     let pending = Pending::new(self.clone(), query.clone(), flight, started);
                     return Progress::Wait(Box::new(pending));
                 }
-                Err(failure) => reply::failed(query, &failure, out),
+                Err(failure) => self.end(query, key, Err(failure), out),
             },
         };
         self.note(query, answered, started);
         Progress::Done
+    }
+
+    /// Answers a query with what came of asking.
+    fn end(&self, query: &Query, key: Key, resolved: Resolved, out: &mut Vec<u8>) -> Answered {
+        let failure = resolved.as_ref().err().cloned();
+        self.answer(query, Some((key, resolved)), out).unwrap_or_else(|_| {
+            // A reload gave the name another target while we waited; the client asks again.
+            reply::failed(query, &failure.unwrap_or_default(), out)
+        })
     }
 
     /// Answers a query from what is known; the key is what an upstream must be asked for first.
@@ -123,16 +144,15 @@ impl Pipeline {
             Decision::Block(block) => return Ok(reply::blocked(query, &block, blocking, out)),
             Decision::Resolve(path) => path,
         };
-        let (resolved, outcome) = match arrived {
-            Some((key, resolved)) if key == path.key => (resolved, Outcome::Forwarded),
-            _ => match self.cache.get(&path.key) {
-                Some(entry) => (Ok(entry), Outcome::Cached),
-                None => return Err(path.key),
-            },
+        let recall = self.recall(&snapshot);
+        let known = match arrived {
+            Some((key, resolved)) if key == path.key => Some(recall.settle(&key, resolved)),
+            _ => recall.known(&path.key),
         };
-        Ok(match resolved {
-            Err(failure) => reply::failed(query, &failure, out),
-            Ok(entry) => match policy.inspect(query, &path, entry.targets()) {
+        let Some(known) = known else { return Err(path.key) };
+        Ok(match known {
+            Known::Failure(failure) => reply::failed(query, &failure, out),
+            Known::Answer(entry, outcome) => match policy.inspect(query, &path, entry.targets()) {
                 Some(block) => reply::blocked(query, &block, blocking, out),
                 None if entry.points_home() && policy.guards_against_rebinding(query, &path) => {
                     reply::without_private_addresses(query, &entry, outcome, blocking, out)
@@ -157,6 +177,11 @@ impl Pipeline {
             let secrets = &self.published.load().config.dns.cookie_secrets;
             self.cookies.check(cookie, client, secrets);
         }
+    }
+
+    fn recall(&self, snapshot: &Snapshot) -> Recall<'_> {
+        let stale = snapshot.config.cache.stale;
+        Recall { cache: &self.cache, upstream: &self.upstream, stale, now: Instant::now() }
     }
 
     fn note(&self, query: &Query, answered: Answered, started: Instant) {

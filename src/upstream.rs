@@ -3,8 +3,10 @@
 //! Upstream connections and flights live on a thread of their own, so that TLS and HTTP/2 never
 //! hold up an answer from the cache. The data plane talks to it through one bounded channel.
 
+mod carrier;
 mod failure;
 mod flights;
+mod memory;
 
 use std::{
     sync::{
@@ -26,8 +28,11 @@ use crate::{
     config::{Config, UpstreamSettings},
 };
 
+use carrier::Doh;
+pub use carrier::{Carriage, Carrier, Delivery};
 pub use failure::Failure;
 use flights::{Ask, Flights, Waiter};
+use memory::Memory;
 
 /// What became of a flight.
 pub type Resolved = Result<Arc<Entry>, Failure>;
@@ -42,18 +47,21 @@ pub struct Upstream {
     limit: usize,
     overloaded: Arc<AtomicU64>,
     current: Arc<ArcSwap<Settings>>,
+    memory: Memory,
 }
 
 /// What flights need to know, replaced as a whole by a reload.
 struct Settings {
-    client: Client,
-    /// The servers' URLs, by the number that the client knows them by.
-    servers: Vec<Arc<str>>,
+    carrier: Arc<dyn Carrier>,
+    /// What the carrier was made of, to tell whether another is needed; nothing where it was
+    /// given from outside, and stays.
+    made_of: Option<MadeOf>,
     timeout: Duration,
     bounds: Bounds,
-    /// What the client was made of, to tell whether another is needed.
-    made_of: (UpstreamSettings, Option<Vec<u8>>, usize),
 }
+
+/// What a DoH client is made of: settings, further roots, queries in flight.
+type MadeOf = (UpstreamSettings, Option<Vec<u8>>, usize);
 
 /// What the upstream thread runs until the last `Upstream` is gone.
 pub struct Engine {
@@ -67,18 +75,33 @@ impl Upstream {
     /// # Errors
     /// Where no client can be made of the settings, such as a CA file that is not PEM.
     pub fn new(config: &Config, cache: Cache) -> Result<(Self, Engine), UpstreamError> {
+        Ok(Self::of(Settings::new(config, None)?, config, cache))
+    }
+
+    /// The same over a carrier of the caller's, which stays whatever a reload says.
+    pub fn with_carrier(
+        config: &Config,
+        cache: Cache,
+        carrier: Arc<dyn Carrier>,
+    ) -> (Self, Engine) {
+        Self::of(Settings::with_carrier(config, carrier, None), config, cache)
+    }
+
+    fn of(settings: Settings, config: &Config, cache: Cache) -> (Self, Engine) {
         let limit = config.dns.limits.in_flight;
         let (sender, asks) = mpsc::channel(limit);
-        let current = Arc::new(ArcSwap::from_pointee(Settings::new(config, None)?));
-        let flights = Flights::new(current.clone(), cache);
+        let current = Arc::new(ArcSwap::from_pointee(settings));
+        let memory = Memory::new();
+        let flights = Flights::new(current.clone(), cache, memory.clone());
         let upstream = Self {
             asks: sender,
             room: Arc::new(Semaphore::new(limit)),
             limit,
             overloaded: Arc::default(),
             current,
+            memory,
         };
-        Ok((upstream, Engine { flights, asks }))
+        (upstream, Engine { flights, asks })
     }
 
     /// Starts a flight for a key, or joins the one that is under way.
@@ -98,6 +121,11 @@ impl Upstream {
         Ok(Flight { key, landing, deadline })
     }
 
+    /// The failure of a flight so short a time ago that another must not take off yet.
+    pub fn failed_lately(&self, key: &Key, now: Instant) -> Option<Failure> {
+        self.memory.find(key, now)
+    }
+
     /// Takes over new settings; flights under way end with the old ones. Connections and what is
     /// known of servers stay where nothing about upstreams has changed.
     ///
@@ -111,12 +139,17 @@ impl Upstream {
 
     /// How each server does.
     pub fn status(&self) -> Vec<ServerStatus> {
-        self.current.load().client.status()
+        self.current.load().carrier.status()
     }
 
     /// Queries that wait now.
     pub fn waiting(&self) -> u64 {
         self.limit.saturating_sub(self.room.available_permits()) as u64
+    }
+
+    /// Failures that are remembered.
+    pub fn failures(&self) -> u64 {
+        self.memory.len()
     }
 
     /// Queries that found no room to wait.
@@ -150,7 +183,17 @@ impl Flight {
     /// # Errors
     /// Why there is no answer.
     pub async fn land(self) -> Resolved {
-        match timeout_at(self.deadline, self.landing).await {
+        let deadline = self.deadline;
+        self.land_by(deadline).await
+    }
+
+    /// Waits for less than that; the flight goes on, for others and for the cache.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn land_by(self, latest: Instant) -> Resolved {
+        let deadline = latest.min(self.deadline);
+        match timeout_at(deadline, self.landing).await {
             Ok(Ok(resolved)) => resolved,
             // The flight's task is gone, which only a defect of ours can do.
             Ok(Err(_)) => Err(Failure::default()),
@@ -161,25 +204,26 @@ impl Flight {
 
 impl Settings {
     fn new(config: &Config, running: Option<&Self>) -> Result<Self, UpstreamError> {
+        if let Some(Self { carrier, made_of: None, .. }) = running {
+            return Ok(Self::with_carrier(config, carrier.clone(), None));
+        }
         let roots = extra_roots(&config.upstream)?;
         let made_of = (config.upstream.clone(), roots, config.dns.limits.in_flight);
-        let client = match running.filter(|running| running.made_of == made_of) {
-            Some(running) => running.client.clone(),
-            None => make_client(&made_of)?,
+        let is_same = |running: &&Self| running.made_of.as_ref() == Some(&made_of);
+        let carrier = match running.filter(is_same) {
+            Some(running) => running.carrier.clone(),
+            None => Arc::new(Doh::new(make_client(&made_of)?)),
         };
-        Ok(Self {
-            servers: client.servers().map(|server| Arc::from(server.to_string())).collect(),
-            client,
-            timeout: config.upstream.timeout,
-            bounds: Bounds::from(&config.cache),
-            made_of,
-        })
+        Ok(Self::with_carrier(config, carrier, Some(made_of)))
+    }
+
+    fn with_carrier(config: &Config, carrier: Arc<dyn Carrier>, made_of: Option<MadeOf>) -> Self {
+        let (timeout, bounds) = (config.upstream.timeout, Bounds::from(&config.cache));
+        Self { carrier, made_of, timeout, bounds }
     }
 }
 
-fn make_client(
-    (settings, roots, in_flight): &(UpstreamSettings, Option<Vec<u8>>, usize),
-) -> Result<Client, BuildError> {
+fn make_client((settings, roots, in_flight): &MadeOf) -> Result<Client, BuildError> {
     let mut builder = Client::builder().timeout(settings.timeout).in_flight(*in_flight);
     for server in &settings.servers {
         builder = builder.server(server.clone());

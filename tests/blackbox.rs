@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod lab;
+mod story;
 
 mod admin;
 mod answers;
@@ -17,6 +18,7 @@ mod program;
 mod ratelimit;
 mod rebinding;
 mod reload;
+mod scenarios;
 mod shutdown;
 mod tcp;
 mod upstreams;

@@ -1,5 +1,7 @@
 //! A reason goes in, an Extended DNS Error option comes out (RFC 8914).
 
+use crate::cache::Reason;
+
 /// Longest text we send: a list's name, with room to spare in the smallest answer.
 const MAX_TEXT: usize = 96;
 
@@ -16,6 +18,10 @@ pub enum Ede<'t> {
     NetworkError(&'t str),
     /// Recursion was not asked for, and what others own is not shown without it (20).
     NotAuthoritative,
+    /// What the upstream says of its own answer.
+    Upstream(&'t Reason),
+    /// The failure is one that we remember (13).
+    CachedError,
     /// We cannot tell yet, such as while lists load (14).
     NotReady,
 }
@@ -24,12 +30,14 @@ impl Ede<'_> {
     /// The number that stands for it on the wire.
     pub fn code(&self) -> u16 {
         match self {
+            Self::CachedError => 13,
             Self::NotReady => 14,
             Self::Blocked(_) => 15,
             Self::Prohibited => 18,
             Self::NotAuthoritative => 20,
             Self::NoReachableAuthority(_) => 22,
             Self::NetworkError(_) => 23,
+            Self::Upstream(reason) => reason.code,
         }
     }
 
@@ -48,11 +56,12 @@ impl Ede<'_> {
     fn text(&self) -> &str {
         let text = match self {
             Self::Blocked(text) | Self::NoReachableAuthority(text) | Self::NetworkError(text) => {
-                text
+                *text
             }
+            Self::Upstream(reason) => reason.text.as_ref(),
             Self::NotReady => "lists are loading",
             Self::NotAuthoritative => "ask with recursion desired",
-            Self::Prohibited => "",
+            Self::Prohibited | Self::CachedError => "",
         };
         text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or_default()
     }

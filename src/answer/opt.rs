@@ -17,26 +17,21 @@ const COOKIE: u16 = 24;
 const KEEPALIVE: u16 = IDLE_SECONDS * 10;
 
 /// The OPT record of an answer.
-pub(super) struct Opt<'a> {
+pub(super) struct Opt {
     /// The upper eight bits of the response code.
     pub(super) extended_rcode: u8,
     pub(super) dnssec_ok: bool,
     pub(super) cookie: Option<Cookie>,
     pub(super) tells_keepalive: bool,
-    pub(super) ede: Option<Ede<'a>>,
 }
 
-impl<'a> Opt<'a> {
+impl Opt {
     /// What is said to the sender of a query, where it spoke EDNS itself (RFC 6891 section 7).
-    pub(super) fn answering(
-        query: &Query,
-        extended_rcode: u8,
-        ede: Option<Ede<'a>>,
-    ) -> Option<Self> {
+    pub(super) fn answering(query: &Query, extended_rcode: u8) -> Option<Self> {
         let edns = query.edns?;
         let is_tcp = query.client.transport == Transport::Tcp;
         let tells_keepalive = edns.asks_keepalive && is_tcp;
-        Some(Self { ede, tells_keepalive, ..Self::to(&edns, extended_rcode) })
+        Some(Self { tells_keepalive, ..Self::to(&edns, extended_rcode) })
     }
 
     /// What is said to somebody who said this.
@@ -46,11 +41,11 @@ impl<'a> Opt<'a> {
             dnssec_ok: edns.dnssec_ok,
             cookie: edns.cookie,
             tells_keepalive: false,
-            ede: None,
         }
     }
 
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
+    /// Writes the record, with these errors.
+    pub(super) fn write<'t>(&self, out: &mut Vec<u8>, errors: impl IntoIterator<Item = Ede<'t>>) {
         let start = out.len();
         let dnssec_ok = if self.dnssec_ok { 0x80 } else { 0 };
         out.push(0);
@@ -66,7 +61,7 @@ impl<'a> Opt<'a> {
             write_head(out, option::TCP_KEEPALIVE, 2);
             out.extend_from_slice(&KEEPALIVE.to_be_bytes());
         }
-        if let Some(ede) = &self.ede {
+        for ede in errors {
             write_head(out, option::EXTENDED_ERROR, ede.len());
             ede.write(out);
         }

@@ -4,7 +4,10 @@
 //! what is kept has one meaning: what a policy judges is what every client will read, however the
 //! upstream laid out its names. Types we do not know keep their data to the octet.
 
+mod chain;
+mod lifetime;
 mod private;
+mod reason;
 #[cfg(test)]
 mod tests;
 
@@ -12,49 +15,27 @@ use std::{sync::Arc, time::Duration};
 
 use blocker::Name;
 use hickory_proto::{
-    op::{Message, MessageType, Query, ResponseCode},
+    op::{Message, MessageType, Query},
     rr::{self, RData, Record, RecordType, rdata::CNAME},
     serialize::binary::BinDecodable as _,
 };
 use tokio::time::Instant;
 
 use crate::{
-    answer::seconds,
-    config::CacheSettings,
+    answer::{Rcode, seconds},
+    cache::Key,
     wire::{self, Header, Malformed, Records, flag},
 };
 
-/// How long an answer that is neither data nor a clear "no" is remembered: long enough to spare
-/// the upstream a storm, short enough to notice that it is over (RFC 9520 section 3.2 asks for
-/// at least one second).
-const FAILURE_LIFETIME: Duration = Duration::from_secs(1);
+pub use lifetime::Bounds;
+pub use reason::Reason;
 
-/// The bounds that times to live are brought into.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// Shortest shown and kept.
-    pub min: Duration,
-    /// Longest.
-    pub max: Duration,
-    /// Longest for "no such name" and "no such data".
-    pub max_negative: Duration,
-}
+/// What stale answers say (RFC 8767 section 4): short, so that clients soon ask again.
+const STALE_TTL: u32 = 30;
 
-impl From<&CacheSettings> for Bounds {
-    fn from(settings: &CacheSettings) -> Self {
-        Self {
-            min: settings.min_ttl,
-            max: settings.max_ttl,
-            max_negative: settings.max_negative_ttl.min(settings.max_ttl),
-        }
-    }
-}
-
-impl Bounds {
-    fn clamp(&self, ttl: u32) -> u32 {
-        ttl.clamp(seconds(self.min), seconds(self.max))
-    }
-}
+/// Extended DNS Errors of stale answers (RFC 8914 sections 4.4 and 4.20).
+const STALE_ANSWER: u16 = 3;
+const STALE_NXDOMAIN: u16 = 19;
 
 /// One CNAME record of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +46,19 @@ pub struct Link {
     pub target: Name,
     /// Seconds.
     pub ttl: u32,
+}
+
+/// An upstream's answer as it arrived.
+#[derive(Clone, Debug)]
+pub struct Arrival<'a> {
+    /// The message.
+    pub answer: &'a [u8],
+    /// How old it was when it arrived (RFC 8484 section 5.1).
+    pub age: Duration,
+    /// When it arrived.
+    pub at: Instant,
+    /// The URL of the upstream it came from.
+    pub upstream: Arc<str>,
 }
 
 /// An answer that was taken in, ready to be given out.
@@ -78,9 +72,18 @@ pub struct Entry {
     targets: Box<[Name]>,
     /// Whether it points to private addresses.
     points_home: bool,
+    origin: Origin,
+}
+
+/// What stays the same when an answer is written anew.
+#[derive(Clone, Debug)]
+struct Origin {
     stored: Instant,
     lifetime: Duration,
+    /// How long it is kept after its lifetime.
+    stale: Duration,
     upstream: Arc<str>,
+    reasons: Arc<[Reason]>,
 }
 
 /// Why an upstream's answer cannot be used.
@@ -92,43 +95,56 @@ pub enum Unusable {
     /// It carries an extended response code, which speaks of EDNS between it and us.
     #[error("the answer complains about EDNS")]
     Edns,
+    /// Its aliases lead round in circles, or on for too long.
+    #[error("the answer's aliases lead nowhere")]
+    Chain,
 }
 
 impl Entry {
-    /// Takes in an answer that arrived now and had `age` when it did (RFC 8484 section 5.1).
+    /// Takes in what belongs to the question, bounded in time.
     ///
     /// # Errors
     /// Where it is not a message we can stand behind.
-    pub fn new(
-        answer: &[u8],
-        age: Duration,
-        bounds: &Bounds,
-        upstream: Arc<str>,
-        now: Instant,
-    ) -> Result<Self, Unusable> {
-        let mut message = Message::from_vec(answer).map_err(|_| Unusable::Malformed)?;
+    pub fn new(key: &Key, arrival: &Arrival<'_>, bounds: &Bounds) -> Result<Self, Unusable> {
+        let mut message = Message::from_vec(arrival.answer).map_err(|_| Unusable::Malformed)?;
         if message.metadata.message_type != MessageType::Response || message.queries.len() != 1 {
             return Err(Unusable::Malformed);
         }
         if message.metadata.response_code.high() != 0 {
             return Err(Unusable::Edns);
         }
+        let reasons = Reason::read_all(&message);
         message.metadata.id = 0;
         message.edns = None;
         message.signature = None;
-        let sections = [&mut message.answers, &mut message.authorities, &mut message.additionals];
-        for record in sections.into_iter().flatten() {
-            record.ttl = bounds.clamp(record.ttl.saturating_sub(seconds(age)));
+        chain::keep_what_was_asked(&mut message, key)?;
+        for record in &mut message.answers {
+            record.ttl = bounds.of(record, arrival.age);
         }
+        for record in &mut message.authorities {
+            record.ttl = bounds.of_authority(record, arrival.age);
+        }
+        chain::level_times_to_live(&mut message.answers);
+        chain::level_times_to_live(&mut message.authorities);
+        let origin = Origin {
+            stored: arrival.at,
+            lifetime: bounds.lifetime(&message),
+            stale: bounds.stale,
+            upstream: arrival.upstream.clone(),
+            reasons,
+        };
+        Self::written(&message, origin)
+    }
+
+    /// Writes a message; what is noted beside it is read from what is written.
+    fn written(message: &Message, origin: Origin) -> Result<Self, Unusable> {
         let wire = message.to_vec().map_err(|_| Unusable::Malformed)?;
         Ok(Self {
-            lifetime: lifetime(&message, bounds),
-            targets: targets(&message),
+            targets: targets(message),
             points_home: message.all_sections().any(private::points_home),
             ttls: ttls(&wire)?,
             wire: wire.into(),
-            stored: now,
-            upstream,
+            origin,
         })
     }
 
@@ -154,7 +170,7 @@ impl Entry {
         }
         answers.append(&mut message.answers);
         message.answers = answers;
-        self.rewritten(&message)
+        Self::written(&message, self.origin.clone())
     }
 
     /// Whether it points to private addresses.
@@ -169,14 +185,28 @@ impl Entry {
     pub fn without_private_addresses(&self) -> Result<Self, Unusable> {
         let mut message = Message::from_vec(&self.wire).map_err(|_| Unusable::Malformed)?;
         private::remove(&mut message);
-        self.rewritten(&message)
+        Self::written(&message, self.origin.clone())
     }
 
-    /// This entry with another message, which keeps its times to live.
-    fn rewritten(&self, message: &Message) -> Result<Self, Unusable> {
-        let wire = message.to_vec().map_err(|_| Unusable::Malformed)?;
-        let kept = Bounds { min: Duration::ZERO, max: Duration::MAX, max_negative: self.lifetime };
-        Self::new(&wire, Duration::ZERO, &kept, self.upstream.clone(), self.stored)
+    /// The same answer as clients get it once it has expired: good for a moment, and saying so.
+    #[must_use]
+    pub fn gone_stale(&self, now: Instant) -> Self {
+        let mut wire = self.wire.clone();
+        for (at, _) in self.ttls() {
+            if let Some(ttl) = wire.get_mut(at..at + 4) {
+                ttl.copy_from_slice(&STALE_TTL.to_be_bytes());
+            }
+        }
+        let is_no = self.rcode() == Rcode::NxDomain as u16;
+        let why = Reason::plain(if is_no { STALE_NXDOMAIN } else { STALE_ANSWER });
+        let reasons = std::iter::once(why).chain(self.origin.reasons.iter().cloned()).collect();
+        Self {
+            wire,
+            ttls: self.ttls.iter().map(|(at, _)| (*at, STALE_TTL)).collect(),
+            targets: self.targets.clone(),
+            points_home: self.points_home,
+            origin: Origin { stored: now, reasons, ..self.origin.clone() },
+        }
     }
 
     /// How many records the answer section has.
@@ -201,17 +231,60 @@ impl Entry {
 
     /// The URL of the upstream it came from.
     pub fn upstream(&self) -> &Arc<str> {
-        &self.upstream
+        &self.origin.upstream
+    }
+
+    /// The upstream's Extended DNS Errors.
+    pub fn reasons(&self) -> &Arc<[Reason]> {
+        &self.origin.reasons
     }
 
     /// Seconds since it was taken in.
     pub fn age(&self, now: Instant) -> u32 {
-        seconds(now.saturating_duration_since(self.stored))
+        seconds(now.saturating_duration_since(self.origin.stored))
     }
 
     /// How long it is good for from the moment it was taken in.
     pub fn lifetime(&self) -> Duration {
-        self.lifetime
+        self.origin.lifetime
+    }
+
+    /// Whether it says something of the name, and not that the upstream could not or would not.
+    pub fn is_of_use(&self) -> bool {
+        const YXDOMAIN: u16 = 6;
+        [Rcode::NoError as u16, Rcode::NxDomain as u16, YXDOMAIN].contains(&self.rcode())
+    }
+
+    /// Whether it says, and still does, that the very name that was asked does not exist.
+    pub fn denies_name(&self, now: Instant) -> bool {
+        self.rcode() == Rcode::NxDomain as u16 && self.answers() == 0 && self.is_fresh(now)
+    }
+
+    /// Whether the upstream has validated it.
+    pub fn is_authentic(&self) -> bool {
+        Header::read(&self.wire).is_some_and(|header| header.flags & flag::AD != 0)
+    }
+
+    /// When it was taken in.
+    pub fn stored(&self) -> Instant {
+        self.origin.stored
+    }
+
+    /// Whether it has expired, but no longer ago than this.
+    pub fn is_stale(&self, now: Instant, most: Duration) -> bool {
+        let age = now.saturating_duration_since(self.origin.stored);
+        let lifetime = self.origin.lifetime;
+        !lifetime.is_zero() && (lifetime..lifetime + most).contains(&age)
+    }
+
+    /// How long it is kept from the moment it was taken in.
+    pub fn kept(&self) -> Duration {
+        self.origin.lifetime + self.origin.stale
+    }
+
+    /// Whether it is still good.
+    pub fn is_fresh(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.origin.stored) < self.origin.lifetime
     }
 
     /// Where times to live lie, and what they were when it was taken in.
@@ -225,6 +298,7 @@ impl Entry {
             + self.wire.len()
             + size_of_val(self.ttls.as_ref())
             + size_of_val(self.targets.as_ref())
+            + self.origin.reasons.iter().map(|r| size_of_val(r) + r.text.len()).sum::<usize>()
     }
 }
 
@@ -238,32 +312,6 @@ fn ttls(wire: &[u8]) -> Result<Box<[(u16, u32)]>, Unusable> {
     };
     let ttls: Option<_> = Records::new(wire, question_end, header.records()).map(place).collect();
     ttls.ok_or(Unusable::Malformed)
-}
-
-/// How long an answer may be kept: its shortest time to live, for "no" answers that of the SOA
-/// and no longer than its MINIMUM (RFC 2308 section 5).
-fn lifetime(message: &Message, bounds: &Bounds) -> Duration {
-    let shortest = message.all_sections().map(|record| record.ttl).min().unwrap_or(0);
-    let shortest = Duration::from_secs(shortest.into());
-    let has_data = message.answers.iter().any(|record| {
-        message.queries.first().is_some_and(|query| {
-            record.record_type() == query.query_type || query.query_type == RecordType::ANY
-        })
-    });
-    match message.metadata.response_code {
-        ResponseCode::NoError if has_data => shortest,
-        ResponseCode::NoError | ResponseCode::NXDomain => {
-            let minimum = message.authorities.iter().find_map(|record| match &record.data {
-                RData::SOA(soa) => Some(Duration::from_secs(soa.minimum.into())),
-                _ => None,
-            });
-            // Without SOA nobody said for how long (RFC 2308 section 5: "SHOULD NOT be cached").
-            minimum.map_or(Duration::ZERO, |minimum| {
-                minimum.min(shortest).min(bounds.max_negative).max(bounds.min)
-            })
-        }
-        _ => FAILURE_LIFETIME,
-    }
 }
 
 /// Every name the answer section leads to: CNAME, HTTPS and SVCB targets. (A DNAME comes with the

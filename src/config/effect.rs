@@ -17,7 +17,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "upstream.client_key_file",
     "upstream.bootstrap",
     "upstream.routes",
-    "cache.stale",
     "cache.prefetch",
     "cache.persist",
     "lists.mode",

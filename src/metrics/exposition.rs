@@ -64,7 +64,7 @@ impl Scrape {
         families
     }
 
-    fn of_path(&self) -> [Family; 9] {
+    fn of_path(&self) -> [Family; 10] {
         let Pipeline { cache, published, upstream, log, rate, .. } = self.pipeline.as_ref();
         let snapshot = published.load();
         let config = &snapshot.config;
@@ -75,6 +75,7 @@ impl Scrape {
             gauge("cache_entries", "Answers in the cache", cache.entries()),
             gauge("cache_bytes", "Bytes in the cache", cache.bytes()),
             gauge("cache_limit_bytes", "Bytes the cache may hold", config.cache.max_bytes.0),
+            gauge("failures_remembered", "Keys not asked for again yet", upstream.failures()),
             gauge("queries_waiting", "Queries that wait for an upstream", upstream.waiting()),
             gauge("queries_waiting_limit", "Queries that may wait", limit),
             counter("queries_overloaded", "Queries beyond that limit", upstream.overloaded()),

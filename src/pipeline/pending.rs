@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{Pipeline, reply};
+use super::{Pipeline, recall::STALE_AFTER};
 use crate::{query::Query, upstream::Flight};
 
 /// A query between asking an upstream and its answer.
@@ -30,19 +30,20 @@ impl Pending {
         &self.query
     }
 
-    /// Waits for the upstream, at most `upstream.timeout`, and writes the answer to `out`.
+    /// Waits for the upstream, at most `upstream.timeout` and not for long where there is a stale
+    /// answer, and writes the answer to `out`.
     ///
     /// # Cancel safety
     /// Dropping it leaves the flight to land for others.
     pub async fn finish(self, out: &mut Vec<u8>) {
         let Self { pipeline, query, flight, started } = self;
         let key = flight.key().clone();
-        let resolved = flight.land().await;
-        let failure = resolved.as_ref().err().cloned();
-        let answered = pipeline.answer(&query, Some((key, resolved)), out).unwrap_or_else(|_| {
-            // A reload gave the name another target while we waited; the client asks again.
-            reply::failed(&query, &failure.unwrap_or_default(), out)
-        });
+        let has_stale = pipeline.recall(&pipeline.published.load()).has_stale(&key);
+        let resolved = match has_stale {
+            true => flight.land_by(started + STALE_AFTER).await,
+            false => flight.land().await,
+        };
+        let answered = pipeline.end(&query, key, resolved, out);
         pipeline.note(&query, answered, started);
     }
 }

@@ -82,9 +82,6 @@ pub(super) fn resolved(
     outcome: Outcome,
     out: &mut Vec<u8>,
 ) -> Answered {
-    if entry.rcode() == Rcode::ServFail as u16 {
-        return failed(query, &Failure::BadAnswer("upstreams answer SERVFAIL".to_owned()), out);
-    }
     let now = Instant::now();
     if path.links.is_empty() {
         answer::cached(query, entry, None, now, out);
@@ -120,6 +117,7 @@ pub(super) fn without_private_addresses(
 
 /// The one place where an upstream's failure becomes an answer.
 pub(super) fn failed(query: &Query, failure: &Failure, out: &mut Vec<u8>) -> Answered {
-    answer::empty(query, Rcode::ServFail, Some(failure.ede()), out);
-    Answered::new(Outcome::Failed, Rcode::ServFail as u16)
+    let rcode = failure.rcode();
+    answer::empty(query, rcode, failure.ede(), out);
+    Answered::new(Outcome::Failed, rcode as u16)
 }

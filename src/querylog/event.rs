@@ -26,6 +26,8 @@ pub enum Outcome {
     Blocked,
     /// From the cache.
     Cached,
+    /// From the cache although it had expired, because nobody else had an answer.
+    Stale,
     /// From an upstream.
     Forwarded,
     /// As a special name's specification asks.
@@ -40,10 +42,11 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome, in the order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Local,
         Self::Blocked,
         Self::Cached,
+        Self::Stale,
         Self::Forwarded,
         Self::Special,
         Self::Failed,
@@ -57,6 +60,7 @@ impl Outcome {
             Self::Local => "local",
             Self::Blocked => "blocked",
             Self::Cached => "cached",
+            Self::Stale => "stale",
             Self::Forwarded => "forwarded",
             Self::Special => "special",
             Self::Failed => "failed",
@@ -71,7 +75,7 @@ impl From<Outcome> for admin_ui::Outcome {
         match outcome {
             Outcome::Local | Outcome::Truncated => Self::Local,
             Outcome::Blocked => Self::Blocked,
-            Outcome::Cached => Self::Cached,
+            Outcome::Cached | Outcome::Stale => Self::Cached,
             Outcome::Forwarded => Self::Forwarded,
             Outcome::Special => Self::Special,
             Outcome::Failed => Self::Failed,

@@ -13,9 +13,12 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{Failure, Resolved, Settings};
+use super::{
+    Delivery, Failure, Resolved, Settings,
+    memory::{Memory, RECHECK},
+};
 use crate::{
-    cache::{Cache, Entry, Key},
+    cache::{Arrival, Cache, Entry, Key},
     query::MAX_UDP_ANSWER,
     wire::{CLASS_IN, Header, flag, rtype},
 };
@@ -36,13 +39,14 @@ pub(super) struct Waiter {
 pub(super) struct Flights {
     current: Arc<ArcSwap<Settings>>,
     cache: Cache,
+    memory: Memory,
     waiting: HashMap<Key, (Id, Vec<Waiter>)>,
     tasks: JoinSet<(Key, Resolved)>,
 }
 
 impl Flights {
-    pub(super) fn new(current: Arc<ArcSwap<Settings>>, cache: Cache) -> Self {
-        Self { current, cache, waiting: HashMap::new(), tasks: JoinSet::new() }
+    pub(super) fn new(current: Arc<ArcSwap<Settings>>, cache: Cache, memory: Memory) -> Self {
+        Self { current, cache, memory, waiting: HashMap::new(), tasks: JoinSet::new() }
     }
 
     pub(super) async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
@@ -69,20 +73,34 @@ impl Flights {
             return;
         }
         // A flight may have landed between the miss and this ask.
-        if let Some(entry) = self.cache.get(&ask.key) {
+        let now = Instant::now();
+        if let Some(entry) = self.cache.get(&ask.key).filter(|entry| entry.is_fresh(now)) {
             let _ = ask.waiter.reply.send(Ok(entry));
             return;
         }
         let settings = self.current.load_full();
-        let (key, cache) = (ask.key.clone(), self.cache.clone());
+        let key = ask.key.clone();
         let task = self.tasks.spawn(async move {
-            let resolved = fly(&key, &settings, &cache).await;
+            let resolved = fly(&key, &settings).await;
             (key, resolved)
         });
         self.waiting.insert(ask.key, (task.id(), vec![ask.waiter]));
     }
 
+    /// What landed is remembered before anybody is told, so that whoever asks next finds it.
     fn land(&mut self, key: &Key, resolved: &Resolved) {
+        match resolved {
+            Ok(entry) => {
+                self.memory.note_good(key);
+                self.cache.insert(key.clone(), entry.clone());
+            }
+            Err(Failure::Overloaded) => {}
+            Err(failure) => {
+                let has_stale = self.cache.get(key).is_some();
+                let least = if has_stale { RECHECK } else { Duration::ZERO };
+                self.memory.note_failure(key, failure.clone(), least, Instant::now());
+            }
+        }
         let waiters = self.waiting.remove(key).map(|(_, waiters)| waiters).unwrap_or_default();
         for waiter in waiters {
             // Whoever is gone has been answered by its deadline.
@@ -96,27 +114,20 @@ impl Flights {
     }
 }
 
-async fn fly(key: &Key, settings: &Settings, cache: &Cache) -> Resolved {
-    // The client keeps this time itself; ours is for what may be stuck before it counts.
+async fn fly(key: &Key, settings: &Settings) -> Resolved {
+    // The carrier keeps this time itself; ours is for what may be stuck before it counts.
     let slack = settings.timeout + Duration::from_millis(500);
-    let exchange = timeout(slack, settings.client.exchange(&upstream_query(key))).await;
-    let exchange = match exchange {
-        Ok(Ok(exchange)) => exchange,
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "no upstream answered");
-            return Err(Failure::from(&error));
-        }
-        Err(_) => return Err(Failure::Timeout),
-    };
-    let server = settings.servers.get(exchange.server).cloned().unwrap_or_default();
-    let bounds = &settings.bounds;
-    match Entry::new(&exchange.answer, exchange.age, bounds, server, Instant::now()) {
-        Ok(entry) => {
-            let entry = Arc::new(entry);
-            cache.insert(key.clone(), entry.clone());
-            Ok(entry)
-        }
-        Err(error) => Err(Failure::BadAnswer(error.to_string())),
+    let query = upstream_query(key);
+    let carried = timeout(slack, settings.carrier.carry(&query)).await;
+    let delivery = carried.unwrap_or(Err(Failure::Timeout))?;
+    let Delivery { answer, age, server } = &delivery;
+    let arrival = Arrival { answer, age: *age, at: Instant::now(), upstream: server.clone() };
+    let entry = Entry::new(key, &arrival, &settings.bounds)
+        .map_err(|error| Failure::BadAnswer(error.to_string()))?;
+    if entry.is_of_use() {
+        Ok(Arc::new(entry))
+    } else {
+        Err(Failure::Declined { rcode: entry.rcode(), reasons: entry.reasons().clone() })
     }
 }
 

@@ -3,8 +3,11 @@
 use std::net::Ipv4Addr;
 
 use hickory_proto::{
-    op::{Edns, MessageType, OpCode},
-    rr::rdata::{A, SOA},
+    op::{Edns, OpCode, ResponseCode},
+    rr::{
+        RecordType,
+        rdata::{A, NULL, SOA},
+    },
 };
 
 use super::*;
@@ -14,6 +17,7 @@ const BOUNDS: Bounds = Bounds {
     min: Duration::ZERO,
     max: Duration::from_secs(86_400),
     max_negative: Duration::from_secs(3600),
+    stale: Duration::ZERO,
 };
 
 /// A response to `www.example` A with these answers.
@@ -46,17 +50,59 @@ fn soa(ttl: u32, minimum: u32) -> Record {
 }
 
 fn take_in(message: &Message, age: u64) -> Result<Entry, Unusable> {
-    let wire = message.to_vec().unwrap();
-    Entry::new(&wire, Duration::from_secs(age), &BOUNDS, Arc::from(""), Instant::now())
+    take_in_wire_aged(&message.to_vec().unwrap(), age)
 }
 
 fn take_in_wire(wire: &[u8]) -> Result<Entry, Unusable> {
-    Entry::new(wire, Duration::ZERO, &BOUNDS, Arc::from(""), Instant::now())
+    take_in_wire_aged(wire, 0)
+}
+
+fn take_in_wire_aged(answer: &[u8], age: u64) -> Result<Entry, Unusable> {
+    let asked = Message::from_vec(answer).ok().and_then(|message| message.queries.first().cloned());
+    let qtype = asked.map_or(rtype::A, |question| question.query_type.into());
+    take_in_for(answer, qtype, age, Dnssec::Unasked)
+}
+
+/// Whether the client wants DNSSEC's records.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dnssec {
+    Asked,
+    Unasked,
+}
+
+fn take_in_for(answer: &[u8], qtype: u16, age: u64, dnssec: Dnssec) -> Result<Entry, Unusable> {
+    let name = Name::parse("www.example").unwrap();
+    let dnssec_ok = dnssec == Dnssec::Asked;
+    let key = Key { name, qtype, dnssec_ok, checking_disabled: false };
+    let age = Duration::from_secs(age);
+    let arrival = Arrival { answer, age, at: Instant::now(), upstream: Arc::from("") };
+    Entry::new(&key, &arrival, &BOUNDS)
+}
+
+/// A record of this owner.
+fn record(owner: &str, ttl: u32, data: RData) -> Record {
+    Record::from_rdata(rr::Name::from_ascii(owner).unwrap(), ttl, data)
+}
+
+/// DNSSEC's data of a type, of which only the type covered counts here.
+fn dnssec_data(code: RecordType, covered: RecordType) -> RData {
+    let bytes = u16::from(covered).to_be_bytes().to_vec();
+    RData::Unknown { code, rdata: NULL::with(bytes) }
+}
+
+/// The owners and types of the records that an entry has kept.
+fn kept(entry: &Entry) -> Vec<String> {
+    let message = Message::from_vec(entry.wire()).unwrap();
+    message
+        .all_sections()
+        .map(|record| format!("{} {}", record.name, record.record_type()))
+        .collect()
 }
 
 #[test]
-fn an_answer_is_good_for_its_shortest_time_to_live() {
-    let message = response(ResponseCode::NoError, &[(300, alias("x.example.")), (60, address())]);
+fn r33_an_answer_is_good_for_its_shortest_time_to_live() {
+    let mut message = response(ResponseCode::NoError, &[(300, alias("x.example."))]);
+    message.add_answer(record("x.example.", 60, address()));
 
     let entry = take_in(&message, 10).unwrap();
 
@@ -66,22 +112,30 @@ fn an_answer_is_good_for_its_shortest_time_to_live() {
 }
 
 #[test]
-fn a_no_is_good_for_as_long_as_its_soa_says_and_no_longer_than_allowed() {
+fn r34_r35_r36_a_no_is_good_for_as_long_as_its_soa_says_and_no_longer_than_allowed() {
     for (ttl, minimum, seconds) in [(900, 60, 60), (30, 60, 30), (90_000, 90_000, 3600)] {
         let mut message = response(ResponseCode::NXDomain, &[]);
         message.add_authority(soa(ttl, minimum));
         let entry = take_in(&message, 0).unwrap();
         assert_eq!(entry.lifetime(), Duration::from_secs(seconds), "{ttl} {minimum}");
+        assert_eq!(entry.ttls().map(|(_, ttl)| u64::from(ttl)).collect::<Vec<_>>(), [seconds]);
     }
     let without_soa = response(ResponseCode::NoError, &[(60, alias("x.example."))]);
     assert_eq!(take_in(&without_soa, 0).unwrap().lifetime(), Duration::ZERO);
 }
 
 #[test]
-fn a_failure_is_remembered_for_a_moment_only() {
-    let entry = take_in(&response(ResponseCode::ServFail, &[]), 0).unwrap();
-
-    assert_eq!(entry.lifetime(), FAILURE_LIFETIME);
+fn what_says_that_it_cannot_tell_is_of_no_use() {
+    for (rcode, is_of_use) in [
+        (ResponseCode::NoError, true),
+        (ResponseCode::NXDomain, true),
+        (ResponseCode::YXDomain, true),
+        (ResponseCode::FormErr, false),
+        (ResponseCode::ServFail, false),
+        (ResponseCode::Refused, false),
+    ] {
+        assert_eq!(take_in(&response(rcode, &[]), 0).unwrap().is_of_use(), is_of_use, "{rcode}");
+    }
 }
 
 #[test]
@@ -94,11 +148,11 @@ fn opt_is_taken_off_wherever_it_stands() {
     middle[11] += 1;
     middle.extend_from_slice(b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x02");
 
-    for (wire, additionals) in [(last, 0), (middle, 1)] {
+    for wire in [last, middle] {
         let entry = take_in_wire(&wire).unwrap();
         let message = Message::from_vec(entry.wire()).unwrap();
         assert!(message.edns.is_none());
-        assert_eq!((message.answers.len(), message.additionals.len()), (1, additionals));
+        assert_eq!((message.answers.len(), message.additionals.len()), (1, 0));
     }
 }
 
@@ -155,8 +209,7 @@ fn with_target(target: &[u8]) -> Vec<u8> {
 #[test]
 fn a_target_that_leans_on_bytes_we_overwrite_is_judged_as_clients_will_read_it() {
     for (pointer, where_to) in [(0, "the id"), (30, "a time to live")] {
-        let entry = take_in_wire(&with_target(&[3, b'c', b'd', b'n', 0xc0, pointer]));
-        let Ok(entry) = entry else { continue };
+        let entry = take_in_wire(&with_target(&[3, b'c', b'd', b'n', 0xc0, pointer])).unwrap();
         let mut shown = entry.wire().to_vec();
         shown[..2].copy_from_slice(b"\x01x");
         for (at, _) in entry.ttls() {
@@ -164,6 +217,7 @@ fn a_target_that_leans_on_bytes_we_overwrite_is_judged_as_clients_will_read_it()
         }
         let message = Message::from_vec(&shown).unwrap();
         assert_eq!(*targets(&message), *entry.targets(), "{where_to}");
+        assert_eq!(entry.targets(), [Name::parse("cdn").unwrap()], "written in full: {where_to}");
     }
 }
 
@@ -177,10 +231,92 @@ fn octets_behind_the_last_record_are_left_behind() {
 }
 
 #[test]
-fn data_of_unknown_types_are_kept_to_the_octet() {
+fn r20_data_of_unknown_types_are_kept_to_the_octet() {
     let mut wire = with_target(b"");
     wire.truncate(24);
+    wire[20..22].copy_from_slice(b"\xff\x01");
     wire.extend_from_slice(b"\xc0\x0c\xff\x01\0\x01\0\0\0\x3c\0\x06\xc0\x0c\x03abc");
 
     assert_eq!(*take_in_wire(&wire).unwrap().wire(), *wire);
+}
+
+#[test]
+fn only_what_begins_at_the_asked_name_is_kept() {
+    let mut message = response(ResponseCode::NoError, &[(60, alias("cdn.example."))]);
+    message.add_answer(record("bank.example.", 60, address()));
+    message.add_answer(record("example.", 60, dnssec_data(RecordType::DNAME, RecordType::ZERO)));
+    message.add_answer(record("cdn.example.", 60, address()));
+    message.add_answer(record("cdn.example.", 60, alias("other.example.")));
+    message.add_answer(record("other.example.", 60, address()));
+    message.add_authority(record("example.", 60, soa(60, 60).data));
+    message.add_authority(record("bank.", 60, soa(60, 60).data));
+    message.add_additional(record("bank.example.", 60, address()));
+
+    let entry = take_in(&message, 0).unwrap();
+
+    let expected = ["www.example. CNAME", "example. DNAME", "cdn.example. A", "example. SOA"];
+    assert_eq!(kept(&entry), expected);
+    assert_eq!(entry.targets(), [Name::parse("cdn.example").unwrap()]);
+}
+
+#[test]
+fn r29_an_alias_beside_the_data_asked_for_is_dropped() {
+    let message = response(ResponseCode::NoError, &[(60, alias("x.example.")), (60, address())]);
+
+    assert_eq!(kept(&take_in(&message, 0).unwrap()), ["www.example. A"]);
+}
+
+#[test]
+fn r30_aliases_that_go_round_or_on_too_long_are_not_taken_in() {
+    let mut chain = response(ResponseCode::NoError, &[(60, alias("n0.example."))]);
+    for link in 1..11 {
+        let owner = format!("n{}.example.", link - 1);
+        chain.add_answer(record(&owner, 60, alias(&format!("n{link}.example."))));
+    }
+    let mut longer = chain.clone();
+    longer.add_answer(record("n10.example.", 60, alias("n11.example.")));
+    let mut round = chain.clone();
+    round.add_answer(record("n10.example.", 60, alias("N3.example.")));
+
+    assert_eq!(kept(&take_in(&chain, 0).unwrap()).len(), 11);
+    assert_eq!(take_in(&longer, 0).unwrap_err(), Unusable::Chain);
+    assert_eq!(take_in(&round, 0).unwrap_err(), Unusable::Chain);
+}
+
+#[test]
+fn r27_an_rrset_has_its_lowest_time_to_live() {
+    let other = RData::A(A(Ipv4Addr::new(192, 0, 2, 2)));
+    let message = response(ResponseCode::NoError, &[(300, address()), (60, other)]);
+
+    let ttls: Vec<_> = take_in(&message, 0).unwrap().ttls().map(|(_, ttl)| ttl).collect();
+
+    assert_eq!(ttls, [60, 60]);
+}
+
+#[test]
+fn r28_a_time_to_live_with_its_highest_bit_set_is_long_and_cut() {
+    let message = response(ResponseCode::NoError, &[(0x8000_0001, address())]);
+
+    assert_eq!(take_in(&message, 0).unwrap().lifetime(), BOUNDS.max);
+}
+
+#[test]
+fn r50_records_of_dnssec_are_for_those_who_ask_for_them() {
+    let signature = dnssec_data(RecordType::RRSIG, RecordType::A);
+    let proof = dnssec_data(RecordType::NSEC, RecordType::ZERO);
+    let mut message = response(ResponseCode::NoError, &[(60, address()), (60, signature.clone())]);
+    message.add_answer(record("bank.example.", 60, signature.clone()));
+    message.add_authority(record("a.example.", 60, proof));
+    message.add_authority(record("a.example.", 60, signature.clone()));
+    let wire = message.to_vec().unwrap();
+
+    let plain = take_in_for(&wire, rtype::A, 0, Dnssec::Unasked).unwrap();
+    let whole = take_in_for(&wire, rtype::A, 0, Dnssec::Asked).unwrap();
+    assert_eq!(kept(&plain), ["www.example. A"]);
+    let expected = ["www.example. A", "www.example. RRSIG", "a.example. NSEC", "a.example. RRSIG"];
+    assert_eq!(kept(&whole), expected);
+
+    let mut asked = response(ResponseCode::NoError, &[(60, signature)]);
+    asked.queries[0].query_type = RecordType::RRSIG;
+    assert_eq!(kept(&take_in(&asked, 0).unwrap()), ["www.example. RRSIG"]);
 }

@@ -110,9 +110,9 @@ impl Connection {
                 }
             }
             last_active = Instant::now();
-            self.note_use();
+            // Before the client can know: it may open its next connection when it has its answer.
+            self.seat.note_use(!self.waiting.is_empty());
             self.write().await?;
-            self.note_use();
             if !self.is_open && self.waiting.is_empty() {
                 return self.close().await;
             }
@@ -170,11 +170,6 @@ impl Connection {
             Frame::Broken => self.is_open = false,
             Frame::Nothing | Frame::Whole(_) => self.begun = None,
         }
-    }
-
-    /// Tells whoever needs a seat that this one is in use.
-    fn note_use(&self) {
-        self.seat.note_use(!self.waiting.is_empty() || !self.unwritten.is_empty());
     }
 
     /// Whether another answer may wait: `dns.limits.in_flight_per_connection`.

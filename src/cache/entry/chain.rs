@@ -1,0 +1,125 @@
+//! A response goes in, and only what belongs to its question stays in it.
+//!
+//! What stays begins at the asked name and follows its aliases; whatever else an upstream tells
+//! unasked never reaches a client, so it can neither mislead one nor slip past what policy judges.
+
+use std::collections::HashMap;
+
+use hickory_proto::{
+    op::Message,
+    rr::{DNSClass, Name, RData, Record, RecordType},
+};
+
+use super::Unusable;
+use crate::cache::Key;
+
+/// Aliases followed from the asked name; what unbound follows (`max-query-restarts`).
+const MAX_LINKS: usize = 11;
+
+/// Drops what does not belong to the question, and what only DNSSEC needs where that was not
+/// asked for (RFC 4035 section 3.2.1).
+///
+/// # Errors
+/// Where aliases go round in circles, or on for too long.
+pub(super) fn keep_what_was_asked(message: &mut Message, key: &Key) -> Result<(), Unusable> {
+    let asked = RecordType::from(key.qtype);
+    let question = message.queries.first().ok_or(Unusable::Malformed)?;
+    let chain = follow(&message.answers, &question.name, asked)?;
+    message.answers.retain(|record| {
+        let covered = if key.dnssec_ok { covered_type(record) } else { None };
+        belongs(record, &chain, asked) || covered.is_some_and(|rtype| is_on(record, &chain, rtype))
+    });
+    message.authorities.retain(|record| match record.record_type() {
+        RecordType::SOA | RecordType::NS => chain.iter().any(|name| record.name.zone_of(name)),
+        // Proofs are checked by whoever reads them, and lead nobody anywhere.
+        rtype => key.dnssec_ok && is_proof(rtype),
+    });
+    message.additionals.clear();
+    Ok(())
+}
+
+/// Brings the records of each RRset to its lowest time to live (RFC 2181 section 5.2).
+pub(super) fn level_times_to_live(records: &mut [Record]) {
+    let mut lowest: HashMap<(Name, RecordType), u32> = HashMap::new();
+    for record in &*records {
+        let ttl = lowest.entry((record.name.clone(), record.record_type())).or_insert(record.ttl);
+        *ttl = record.ttl.min(*ttl);
+    }
+    for record in records {
+        let rrset = (record.name.clone(), record.record_type());
+        record.ttl = lowest.get(&rrset).copied().unwrap_or(record.ttl);
+    }
+}
+
+/// The asked name and those its aliases lead to, in their order.
+fn follow(answers: &[Record], asked: &Name, qtype: RecordType) -> Result<Vec<Name>, Unusable> {
+    let mut chain = vec![asked.clone()];
+    while let Some(owner) = chain.last() {
+        if of(answers, owner).any(|record| is_asked(record.record_type(), qtype)) {
+            break;
+        }
+        let target = of(answers, owner).find_map(|record| match &record.data {
+            RData::CNAME(target) => Some(target.0.clone()),
+            _ => None,
+        });
+        let Some(target) = target else { break };
+        if chain.len() > MAX_LINKS || chain.contains(&target) {
+            return Err(Unusable::Chain);
+        }
+        chain.push(target);
+    }
+    Ok(chain)
+}
+
+fn of<'r>(records: &'r [Record], owner: &Name) -> impl Iterator<Item = &'r Record> {
+    records.iter().filter(move |record| record.name == *owner && record.dns_class == DNSClass::IN)
+}
+
+/// Whether a record is a step of the chain, the alias of names that a step came from (RFC 6672
+/// section 3.1), or the data at its end.
+fn belongs(record: &Record, chain: &[Name], asked: RecordType) -> bool {
+    let is_end = chain.last().is_some_and(|end| record.name == *end);
+    if record.dns_class != DNSClass::IN {
+        return false;
+    }
+    if is_end && is_asked(record.record_type(), asked) {
+        return true;
+    }
+    match &record.data {
+        RData::CNAME(target) => chain
+            .windows(2)
+            .any(|link| matches!(link, [from, to] if record.name == *from && target.0 == *to)),
+        _ => record.record_type() == RecordType::DNAME && is_above(&record.name, chain),
+    }
+}
+
+/// Whether a signature over this type stands at a name where the chain has such records.
+fn is_on(signature: &Record, chain: &[Name], covered: RecordType) -> bool {
+    match covered {
+        RecordType::DNAME => is_above(&signature.name, chain),
+        _ => chain.contains(&signature.name),
+    }
+}
+
+fn is_above(owner: &Name, chain: &[Name]) -> bool {
+    chain.iter().any(|name| owner != name && owner.zone_of(name))
+}
+
+fn is_asked(rtype: RecordType, asked: RecordType) -> bool {
+    rtype == asked || asked == RecordType::ANY
+}
+
+fn is_proof(rtype: RecordType) -> bool {
+    matches!(rtype, RecordType::RRSIG | RecordType::NSEC | RecordType::NSEC3)
+}
+
+/// The type that a signature covers: the first of its data (RFC 4034 section 3.1.1).
+fn covered_type(record: &Record) -> Option<RecordType> {
+    match &record.data {
+        RData::Unknown { code: RecordType::RRSIG, rdata } => {
+            let covered = rdata.anything.first_chunk()?;
+            Some(u16::from_be_bytes(*covered).into())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,70 @@
+//! A key goes in, what is known of it comes out: a fresh answer, a stale one, or a failure.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::{
+    cache::{Cache, Entry, Key},
+    querylog::Outcome,
+    upstream::{Failure, Resolved, Upstream},
+};
+
+/// How long a client waits for an upstream while there is a stale answer for it (RFC 8767
+/// section 5, client response timer). Where `upstream.timeout` is shorter, it gets it then.
+pub(super) const STALE_AFTER: Duration = Duration::from_millis(1800);
+
+/// What is known of a key.
+pub(super) enum Known {
+    /// An answer, and where it was found.
+    Answer(Arc<Entry>, Outcome),
+    /// That there is none.
+    Failure(Failure),
+}
+
+/// Where to look, how far back, and what time it is.
+pub(super) struct Recall<'p> {
+    pub(super) cache: &'p Cache,
+    pub(super) upstream: &'p Upstream,
+    /// `cache.stale`.
+    pub(super) stale: Duration,
+    pub(super) now: Instant,
+}
+
+impl Recall<'_> {
+    /// What is known without asking; nothing where an upstream has to be asked first.
+    pub(super) fn known(&self, key: &Key) -> Option<Known> {
+        let last = self.cache.get(key);
+        if let Some(entry) = last.as_ref().filter(|entry| entry.is_fresh(self.now)) {
+            return Some(Known::Answer(entry.clone(), Outcome::Cached));
+        }
+        if let Some(entry) = self.cache.no_such_name(key, self.now) {
+            return Some(Known::Answer(Arc::new(entry), Outcome::Cached));
+        }
+        let failure = self.upstream.failed_lately(key, self.now)?;
+        Some(self.fall_back(last, failure))
+    }
+
+    /// What came of asking; where that is nothing, the last answer there was.
+    pub(super) fn settle(&self, key: &Key, resolved: Resolved) -> Known {
+        match resolved {
+            Ok(entry) => Known::Answer(entry, Outcome::Forwarded),
+            Err(failure) => self.fall_back(self.cache.get(key), failure),
+        }
+    }
+
+    /// Whether there is an answer to fall back to.
+    pub(super) fn has_stale(&self, key: &Key) -> bool {
+        self.cache.get(key).is_some_and(|entry| entry.is_stale(self.now, self.stale))
+    }
+
+    fn fall_back(&self, last: Option<Arc<Entry>>, failure: Failure) -> Known {
+        match last {
+            Some(entry) if entry.is_fresh(self.now) => Known::Answer(entry, Outcome::Cached),
+            Some(entry) if entry.is_stale(self.now, self.stale) => {
+                Known::Answer(Arc::new(entry.gone_stale(self.now)), Outcome::Stale)
+            }
+            _ => Known::Failure(failure),
+        }
+    }
+}
