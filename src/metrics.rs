@@ -60,6 +60,7 @@ pub struct Metrics {
     connections_opened: AtomicU64,
     connections_closed: AtomicU64,
     no_room: [AtomicU64; Room::ALL.len()],
+    uncounted: AtomicU64,
     is_last_reload_successful: AtomicU64,
     started: SystemTime,
 }
@@ -74,6 +75,7 @@ impl Default for Metrics {
             connections_opened: AtomicU64::new(0),
             connections_closed: AtomicU64::new(0),
             no_room: Default::default(),
+            uncounted: AtomicU64::new(0),
             is_last_reload_successful: AtomicU64::new(1),
             started: SystemTime::now(),
         }
@@ -114,6 +116,11 @@ impl Metrics {
         if let Some(counter) = self.no_room.get(room as usize) {
             counter.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Counts a connection that no limit of one client holds for; whether it is the first.
+    pub fn is_first_uncounted(&self) -> bool {
+        self.uncounted.fetch_add(1, Ordering::Relaxed) == 0
     }
 
     /// Counts an attempt to take over a new configuration.

@@ -105,7 +105,7 @@ impl Pipeline {
         }
         let answered = match self.answer(query, None, out) {
             Ok(answered) => answered,
-            Err(key) => match self.upstream.ask(key.clone()) {
+            Err(key) => match self.upstream.ask(key.clone(), query.client.account()) {
                 Ok(flight) => {
                     let pending = Pending::new(self.clone(), query.clone(), flight, started);
                     return Progress::Wait(Box::new(pending));

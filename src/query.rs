@@ -95,6 +95,13 @@ pub struct Query {
     as_asked: [u8; 255],
 }
 
+impl Client {
+    /// Who it is counted for; nobody where nothing tells it from others.
+    pub fn account(&self) -> Option<Account> {
+        Account::of(self.address)
+    }
+}
+
 /// What to do about a packet that is no query we can read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unreadable {

@@ -7,25 +7,21 @@ mod carrier;
 mod failure;
 mod flights;
 mod memory;
+mod places;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use doh_client::{BuildError, Client, ServerStatus};
 use tokio::{
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     time::{Instant, timeout_at},
 };
 
 use crate::{
     cache::{Bounds, Cache, Entry, Key},
     config::{Config, UpstreamSettings},
+    query::Account,
 };
 
 use carrier::Doh;
@@ -33,6 +29,7 @@ pub use carrier::{Carriage, Carrier, Delivery};
 pub use failure::Failure;
 use flights::{Ask, Flights, Waiter};
 use memory::Memory;
+use places::Places;
 
 /// What became of a flight.
 pub type Resolved = Result<Arc<Entry>, Failure>;
@@ -41,11 +38,9 @@ pub type Resolved = Result<Arc<Entry>, Failure>;
 #[derive(Clone)]
 pub struct Upstream {
     asks: mpsc::Sender<Ask>,
-    /// One permit for each query that may wait: `dns.limits.in_flight`. A permit is back when its
-    /// flight has landed, even where the client is long gone.
-    room: Arc<Semaphore>,
-    limit: usize,
-    overloaded: Arc<AtomicU64>,
+    /// One for each query that may wait: `dns.limits.in_flight`. It is free again when its flight
+    /// has landed, even where the client is long gone.
+    places: Arc<Places>,
     current: Arc<ArcSwap<Settings>>,
     memory: Memory,
 }
@@ -57,6 +52,7 @@ struct Settings {
     /// given from outside, and stays.
     made_of: Option<MadeOf>,
     timeout: Duration,
+    in_flight_per_client: usize,
     bounds: Bounds,
 }
 
@@ -93,30 +89,21 @@ impl Upstream {
         let current = Arc::new(ArcSwap::from_pointee(settings));
         let memory = Memory::new();
         let flights = Flights::new(current.clone(), cache, memory.clone());
-        let upstream = Self {
-            asks: sender,
-            room: Arc::new(Semaphore::new(limit)),
-            limit,
-            overloaded: Arc::default(),
-            current,
-            memory,
-        };
+        let upstream = Self { asks: sender, places: Arc::new(Places::new(limit)), current, memory };
         (upstream, Engine { flights, asks })
     }
 
     /// Starts a flight for a key, or joins the one that is under way.
     ///
     /// # Errors
-    /// Where `dns.limits.in_flight` queries wait already.
-    pub fn ask(&self, key: Key) -> Result<Flight, Failure> {
-        let Ok(permit) = self.room.clone().try_acquire_owned() else {
-            self.overloaded.fetch_add(1, Ordering::Relaxed);
-            return Err(Failure::Overloaded);
-        };
+    /// Where `dns.limits.in_flight` queries wait already, or `in_flight_per_client` of this one.
+    pub fn ask(&self, key: Key, client: Option<Account>) -> Result<Flight, Failure> {
+        let settings = self.current.load();
+        let place = self.places.take(client, settings.in_flight_per_client)?;
         let (reply, landing) = oneshot::channel();
-        let deadline = Instant::now() + self.current.load().timeout;
-        // The channel has room for every permit; it can only be closed, at the very end.
-        let ask = Ask { key: key.clone(), waiter: Waiter { reply, _permit: permit } };
+        let deadline = Instant::now() + settings.timeout;
+        // The channel has room for every place; it can only be closed, at the very end.
+        let ask = Ask { key: key.clone(), waiter: Waiter { reply, _place: place } };
         self.asks.try_send(ask).map_err(|_| Failure::default())?;
         Ok(Flight { key, landing, deadline })
     }
@@ -144,17 +131,18 @@ impl Upstream {
 
     /// Queries that wait now.
     pub fn waiting(&self) -> u64 {
-        self.limit.saturating_sub(self.room.available_permits()) as u64
+        self.places.taken()
+    }
+
+    /// Queries that found no place to wait: because all were taken, and because their client had
+    /// its share.
+    pub fn overloaded(&self) -> [u64; 2] {
+        self.places.refused()
     }
 
     /// Failures that are remembered.
     pub fn failures(&self) -> u64 {
         self.memory.len()
-    }
-
-    /// Queries that found no room to wait.
-    pub fn overloaded(&self) -> u64 {
-        self.overloaded.load(Ordering::Relaxed)
     }
 }
 
@@ -218,8 +206,13 @@ impl Settings {
     }
 
     fn with_carrier(config: &Config, carrier: Arc<dyn Carrier>, made_of: Option<MadeOf>) -> Self {
-        let (timeout, bounds) = (config.upstream.timeout, Bounds::from(&config.cache));
-        Self { carrier, made_of, timeout, bounds }
+        Self {
+            carrier,
+            made_of,
+            timeout: config.upstream.timeout,
+            in_flight_per_client: config.dns.limits.in_flight_per_client,
+            bounds: Bounds::from(&config.cache),
+        }
     }
 }
 

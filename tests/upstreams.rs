@@ -123,9 +123,35 @@ async fn more_queries_than_may_wait_are_told_so_at_once() {
 
     let text = "too many queries wait for an upstream".to_owned();
     assert_eq!((reply.rcode(), reply.ede()), (2, vec![(23, text)]));
-    // A client that goes away does not take its queries with it.
+    // A client that goes away leaves its queries to land.
     drop(conversation);
     assert_eq!(lab.ask("other.example", "A").await.ede()[0].0, 23);
-    assert_eq!(lab.sample("dnsward_queries_overloaded_total").await, 2);
+    assert_eq!(lab.sample("dnsward_queries_overloaded_total{limit=\"all\"}").await, 2);
     assert_eq!(lab.ask("localhost", "A").await.addresses(), ["127.0.0.1"]);
+}
+
+#[tokio::test]
+async fn one_client_leaves_places_for_others_over_udp_and_tcp() {
+    let config = "dns.limits = { in_flight = 10, in_flight_per_client = 3 }";
+    let lab = Lab::builder().upstream(Fake::new().hanging()).config(config).start().await;
+    let mut conversation = lab.connect().await;
+
+    for number in 0..4 {
+        let query = crate::lab::question(&format!("n{number}.example"), "A").to_vec().unwrap();
+        conversation.send(&query).await;
+    }
+    let over_tcp = crate::lab::Reply::read(&conversation.receive().await.unwrap());
+    let over_udp = lab.ask_udp("n9.example", "A").await;
+
+    let text = "too many queries of this client wait for an upstream".to_owned();
+    for reply in [over_tcp, over_udp] {
+        assert_eq!((reply.rcode(), reply.ede()), (2, vec![(23, text.clone())]));
+    }
+    assert_eq!(lab.sample("dnsward_queries_waiting").await, 3);
+    assert_eq!(lab.sample("dnsward_queries_overloaded_total{limit=\"client\"}").await, 2);
+    lab.reload("dns.limits = { in_flight = 10, in_flight_per_client = 4 }").await;
+    conversation.send(&crate::lab::question("n5.example", "A").to_vec().unwrap()).await;
+    conversation.send(&crate::lab::question("localhost", "A").to_vec().unwrap()).await;
+    let next = crate::lab::Reply::read(&conversation.receive().await.unwrap());
+    assert_eq!(next.addresses(), ["127.0.0.1"], "the fourth waits too");
 }

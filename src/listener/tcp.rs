@@ -79,9 +79,18 @@ async fn serve_one(
     let _ = stream.set_nodelay(true);
     let metrics = pipeline.metrics.clone();
     let _counted = metrics.count_connection();
-    let may_stay = Account::of(peer.ip().to_canonical()).is_none_or(|client| {
-        seat.is_granted_to(&client, limits(&pipeline).tcp_connections_per_client)
-    });
+    let may_stay = match Account::of(peer.ip().to_canonical()) {
+        Some(client) => seat.is_granted_to(&client, limits(&pipeline).tcp_connections_per_client),
+        None => {
+            if metrics.is_first_uncounted() {
+                tracing::warn!(
+                    address = %peer.ip(),
+                    "a sidecar hides who its clients are; no limit per client holds for them"
+                );
+            }
+            true
+        }
+    };
     if may_stay {
         Connection::new(stream, peer, seat, pipeline).serve(drain).await;
     }

@@ -69,6 +69,8 @@ impl Scrape {
         let snapshot = published.load();
         let config = &snapshot.config;
         let limit = config.dns.limits.in_flight as u64;
+        let refused = ["all", "client"].map(|limit| vec![("limit", limit.to_owned())]);
+        let refused = refused.into_iter().zip(upstream.overloaded());
         let over = [("slip", rate.slipped()), ("drop", rate.dropped())]
             .map(|(action, queries)| (vec![("action", action.to_owned())], queries));
         [
@@ -78,7 +80,7 @@ impl Scrape {
             gauge("failures_remembered", "Keys not asked for again yet", upstream.failures()),
             gauge("queries_waiting", "Queries that wait for an upstream", upstream.waiting()),
             gauge("queries_waiting_limit", "Queries that may wait", limit),
-            counter("queries_overloaded", "Queries beyond that limit", upstream.overloaded()),
+            family("queries_overloaded", "Queries beyond a limit", MetricType::Counter, refused),
             counter("query_log_dropped", "Queries that found the log full", log.dropped()),
             family("rate_limited", "Queries over the rate limit", MetricType::Counter, over),
             gauge("generation", "Counts up with every change of policy", snapshot.generation),
@@ -135,6 +137,7 @@ fn of_counters(metrics: &Metrics) -> Vec<Family> {
     let open = opened.saturating_sub(load(&metrics.connections_closed));
     let closed = Room::ALL.iter().zip(&metrics.no_room);
     let closed = closed.map(|(room, n)| (vec![("which", room.label().to_owned())], load(n)));
+    let uncounted = load(&metrics.uncounted);
     let started = metrics.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let reloaded = load(&metrics.is_last_reload_successful);
     vec![
@@ -143,6 +146,7 @@ fn of_counters(metrics: &Metrics) -> Vec<Family> {
         counter("malformed_queries", "Packets that were no query", load(&metrics.malformed)),
         counter("unsent_answers", "Answers the kernel did not take", load(&metrics.unsent)),
         counter("tcp_connections_opened", "TCP connections taken", opened),
+        counter("clients_uncounted", "Connections of nobody in particular", uncounted),
         gauge("tcp_connections_open", "TCP connections now", open),
         family("tcp_connections_closed_for_room", "Too many of them", MetricType::Counter, closed),
         gauge("start_time_seconds", "When the server started, since 1970", started),

@@ -27,6 +27,8 @@ pub enum Failure {
     },
     /// Too many queries wait already.
     Overloaded,
+    /// Too many queries of this client wait already.
+    ClientOverloaded,
     /// It failed a moment ago, and was not tried again.
     Remembered(Arc<Self>),
 }
@@ -50,6 +52,9 @@ impl Failure {
             Self::Unreachable => vec![Ede::NoReachableAuthority("no upstream can be reached")],
             Self::BadAnswer(text) => vec![Ede::NetworkError(text)],
             Self::Overloaded => vec![Ede::NetworkError("too many queries wait for an upstream")],
+            Self::ClientOverloaded => {
+                vec![Ede::NetworkError("too many queries of this client wait for an upstream")]
+            }
             Self::Declined { rcode, reasons } => {
                 let ours = Ede::NetworkError(match rcode {
                     2 => "upstreams answer SERVFAIL",

@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     task::{Id, JoinSet},
     time::{Instant, timeout},
 };
@@ -16,6 +16,7 @@ use tokio::{
 use super::{
     Delivery, Failure, Resolved, Settings,
     memory::{Memory, RECHECK},
+    places::Place,
 };
 use crate::{
     cache::{Arrival, Cache, Entry, Key},
@@ -32,7 +33,7 @@ pub(super) struct Ask {
 /// Who waits for a flight, and the place in the limit that this takes.
 pub(super) struct Waiter {
     pub(super) reply: oneshot::Sender<Resolved>,
-    pub(super) _permit: OwnedSemaphorePermit,
+    pub(super) _place: Place,
 }
 
 /// The flights under way.
