@@ -15,7 +15,7 @@ use std::{
 use crate::{
     answer,
     pipeline::{Pending, Pipeline, Progress},
-    query::{Client, Query, Transport, Unreadable},
+    query::{Client, Query, Unreadable},
 };
 
 /// What became of a packet without waiting.
@@ -29,20 +29,14 @@ enum Taken {
 }
 
 /// Reads one packet and answers it as far as that needs no waiting.
-fn take(
-    pipeline: &Arc<Pipeline>,
-    packet: &[u8],
-    address: IpAddr,
-    transport: Transport,
-    out: &mut Vec<u8>,
-) -> Taken {
-    let client = Client { address: address.to_canonical(), transport };
+fn take(pipeline: &Arc<Pipeline>, packet: &[u8], client: Client, out: &mut Vec<u8>) -> Taken {
+    let address = client.address;
     let query = match Query::read(packet, client) {
         Ok(mut query) => {
-            pipeline.check_cookie(&mut query.edns, client.address);
+            pipeline.check_cookie(&mut query.edns, address);
             query
         }
-        Err(unreadable) => return complain(pipeline, packet, unreadable, client, out),
+        Err(unreadable) => return complain(pipeline, packet, unreadable, address, out),
     };
     // One query that meets a defect of ours must not end the listener for all others.
     let begun = catch_unwind(AssertUnwindSafe(|| pipeline.begin(&query, out)));
@@ -65,12 +59,12 @@ fn complain(
     pipeline: &Pipeline,
     packet: &[u8],
     unreadable: Unreadable,
-    client: Client,
+    address: IpAddr,
     out: &mut Vec<u8>,
 ) -> Taken {
     pipeline.metrics.count_malformed();
     let Unreadable::Complain(mut complaint) = unreadable else { return Taken::Silence };
-    pipeline.check_cookie(&mut complaint.edns, client.address);
+    pipeline.check_cookie(&mut complaint.edns, address);
     answer::complaint(packet, &complaint, out);
     Taken::Answer
 }

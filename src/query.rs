@@ -3,14 +3,16 @@
 //! A query is read once, here; whoever comes later sees typed values and the name in lower case.
 //! The name as it was asked is kept too, because answers repeat its letter case (0x20).
 
+mod client;
 mod edns;
 
-use std::{fmt, net::IpAddr, ops::Range};
+use std::{fmt, ops::Range};
 
 use blocker::Name;
 
 use crate::wire::{self, Header, flag};
 
+pub use client::{Client, Identity, SpiffeId};
 pub use edns::{Cookie, Edns, option};
 
 use edns::Broken;
@@ -41,15 +43,6 @@ impl Transport {
             Self::Tcp => "tcp",
         }
     }
-}
-
-/// Who asks, and how.
-#[derive(Clone, Copy, Debug)]
-pub struct Client {
-    /// The address, IPv4 in IPv4 form.
-    pub address: IpAddr,
-    /// The way.
-    pub transport: Transport,
 }
 
 /// One question and everything an answer needs to know about it.
@@ -245,8 +238,9 @@ mod tests {
     use super::*;
     use crate::wire::rtype;
 
-    const CLIENT: Client =
-        Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), transport: Transport::Udp };
+    fn client() -> Client {
+        Client::at(Ipv4Addr::LOCALHOST.into(), Transport::Udp)
+    }
     const PLAIN: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01A\x04tEst\0\0\x01\0\x01";
     const OPT: &[u8] = b"\0\0\x29\x04\xd0\0\0\x80\0\0\0";
 
@@ -259,7 +253,7 @@ mod tests {
     }
 
     fn fault(packet: &[u8]) -> Option<Fault> {
-        match Query::read(packet, CLIENT) {
+        match Query::read(packet, client()) {
             Err(Unreadable::Complain(complaint)) => Some(complaint.fault),
             _ => None,
         }
@@ -267,7 +261,7 @@ mod tests {
 
     #[test]
     fn the_name_is_lower_case_and_as_asked() {
-        let query = Query::read(PLAIN, CLIENT).unwrap();
+        let query = Query::read(PLAIN, client()).unwrap();
 
         assert_eq!(query.name, Name::parse("a.test").unwrap());
         assert_eq!(query.name_as_asked(), b"\x01A\x04tEst\0");
@@ -276,7 +270,7 @@ mod tests {
 
     #[test]
     fn edns_tells_size_and_dnssec_ok() {
-        let query = Query::read(&packet(1, 1, OPT), CLIENT).unwrap();
+        let query = Query::read(&packet(1, 1, OPT), client()).unwrap();
 
         assert!(query.is_dnssec_ok());
         assert_eq!(query.answer_limit(), 1232);
@@ -286,8 +280,8 @@ mod tests {
     fn r02_r03_r58_what_cannot_be_read_is_ignored_or_malformed() {
         let response = [b"\x12\x34\x81\0".as_slice(), &PLAIN[4..]].concat();
         let update = [b"\x12\x34\x28\0".as_slice(), &PLAIN[4..]].concat();
-        assert_eq!(Query::read(&PLAIN[..11], CLIENT).unwrap_err(), Unreadable::Ignore);
-        assert_eq!(Query::read(&response, CLIENT).unwrap_err(), Unreadable::Ignore);
+        assert_eq!(Query::read(&PLAIN[..11], client()).unwrap_err(), Unreadable::Ignore);
+        assert_eq!(Query::read(&response, client()).unwrap_err(), Unreadable::Ignore);
         assert_eq!(fault(&update), Some(Fault::Opcode));
         let mut opt_as_answer = packet(1, 0, OPT);
         opt_as_answer[7] = 1;

@@ -14,6 +14,7 @@ mod lists;
 mod metrics;
 mod packets;
 mod program;
+mod proxy;
 mod ratelimit;
 mod rebinding;
 mod reload;

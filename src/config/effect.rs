@@ -7,7 +7,6 @@ use super::{Config, List, ListSource};
 /// Keys whose part of the product is not built yet; a section's name stands for all below it.
 const WITHOUT_EFFECT: &[&str] = &[
     "control_socket",
-    "dns.proxy_protocol_from",
     "dns.limits.in_flight_per_client",
     "dns.limits.tcp_connections_per_client",
     "dns.dns64",

@@ -3,6 +3,8 @@
 //! up none behind it.
 
 mod connection;
+mod peer;
+pub mod proxy;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -68,13 +70,21 @@ pub async fn serve(
     while tasks.join_next().await.is_some() {}
 }
 
-async fn serve_one(stream: TcpStream, peer: SocketAddr, pipeline: Arc<Pipeline>, drain: Drain) {
+async fn serve_one(
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    pipeline: Arc<Pipeline>,
+    mut drain: Drain,
+) {
     // Without it answers would wait for the client's acknowledgements; it fails only where the
     // client is gone already.
     let _ = stream.set_nodelay(true);
     let metrics = pipeline.metrics.clone();
     let _counted = metrics.count_connection();
-    Connection::new(stream, peer, pipeline).serve(drain).await;
+    let introduced = peer::introduce(&mut stream, peer.ip(), &pipeline, &mut drain).await;
+    if let Some((client, unread)) = introduced {
+        Connection::new(stream, client, unread, pipeline).serve(drain).await;
+    }
 }
 
 /// The connections that wait in a listener's queue now; no others are taken, and the listener is

@@ -17,7 +17,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{Metrics, TRANSPORTS};
+use super::{Metrics, ProxyHeader, TRANSPORTS};
 use crate::{
     lists::{ListState, ListStore},
     pipeline::Pipeline,
@@ -130,6 +130,8 @@ fn of_counters(metrics: &Metrics) -> Vec<Family> {
     let rcodes = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "other"];
     let responses = rcodes.iter().zip(&metrics.responses);
     let responses = responses.map(|(rcode, n)| (vec![("rcode", (*rcode).to_owned())], load(n)));
+    let headers = ProxyHeader::ALL.iter().zip(&metrics.proxy_headers);
+    let headers = headers.map(|((_, word), n)| (vec![("outcome", (*word).to_owned())], load(n)));
     let opened = load(&metrics.connections_opened);
     let open = opened.saturating_sub(load(&metrics.connections_closed));
     let started = metrics.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -137,6 +139,7 @@ fn of_counters(metrics: &Metrics) -> Vec<Family> {
     vec![
         family("queries", "Answers, by how they came about", MetricType::Counter, queries),
         family("responses", "Answers, by response code", MetricType::Counter, responses),
+        family("proxy_headers", "PROXY v2 headers of connections", MetricType::Counter, headers),
         counter("malformed_queries", "Packets that were no query", load(&metrics.malformed)),
         counter("unsent_answers", "Answers the kernel did not take", load(&metrics.unsent)),
         counter("tcp_connections_opened", "TCP connections taken", opened),

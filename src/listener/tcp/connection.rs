@@ -1,6 +1,6 @@
 //! One connection: frames come in, answers go out as they become ready, until one side is done.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, future::LocalBoxFuture, stream::FuturesUnordered};
 use tokio::{
@@ -13,10 +13,12 @@ use tokio::{
 use super::{
     super::{Taken, finish, take},
     IDLE_SECONDS,
+    proxy::SIGNATURE,
 };
 use crate::{
+    metrics::ProxyHeader,
     pipeline::Pipeline,
-    query::{MAX_QUERY, Transport},
+    query::{Client, MAX_QUERY},
     server::Drain,
     wire,
 };
@@ -42,7 +44,7 @@ const MAX_UNWRITTEN: usize = 128 * 1024;
 /// A connection while it is served.
 pub(super) struct Connection {
     stream: TcpStream,
-    peer: SocketAddr,
+    client: Client,
     pipeline: Arc<Pipeline>,
     /// What was read and not yet understood.
     unread: Vec<u8>,
@@ -61,12 +63,18 @@ enum Event {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, peer: SocketAddr, pipeline: Arc<Pipeline>) -> Self {
+    /// A connection of this client, of which `unread` was read already.
+    pub(super) fn new(
+        stream: TcpStream,
+        client: Client,
+        unread: Vec<u8>,
+        pipeline: Arc<Pipeline>,
+    ) -> Self {
         Self {
             stream,
-            peer,
+            client,
             pipeline,
-            unread: Vec::new(),
+            unread,
             unwritten: Vec::new(),
             waiting: FuturesUnordered::new(),
         }
@@ -75,7 +83,7 @@ impl Connection {
     /// Serves the connection to its end. A client that goes away is no event worth a line.
     pub(super) async fn serve(mut self, mut drain: Drain) {
         if let Err(error) = self.serve_until_done(&mut drain).await {
-            tracing::debug!(peer = %self.peer, %error, "a connection ended early");
+            tracing::debug!(client = %self.client, %error, "a connection ended early");
         }
     }
 
@@ -83,6 +91,8 @@ impl Connection {
         let mut may_read = true;
         let mut is_draining = false;
         let mut last_active = Instant::now();
+        self.take_frames().await?;
+        self.write().await?;
         loop {
             match self.next_event(may_read, last_active + IDLE, drain).await? {
                 Event::Read(0) => may_read = false,
@@ -131,12 +141,16 @@ impl Connection {
     async fn take_frames(&mut self) -> io::Result<()> {
         let mut out = Vec::with_capacity(512);
         let mut at = 0;
+        if self.unread.starts_with(&SIGNATURE) {
+            self.pipeline.metrics.count_proxy_header(ProxyHeader::Unexpected);
+            return Err(io::Error::other("a PROXY header from who must not send one"));
+        }
         let unread = std::mem::take(&mut self.unread);
         while self.has_room()
             && let Some(frame) = frame_at(&unread, at)?
         {
             at += PREFIX + frame.len();
-            match take(&self.pipeline, frame, self.peer.ip(), Transport::Tcp, &mut out) {
+            match take(&self.pipeline, frame, self.client.clone(), &mut out) {
                 Taken::Silence => {}
                 Taken::Answer => self.queue(&out),
                 Taken::Wait(pending) => self.waiting.push(Box::pin(async move {
@@ -236,7 +250,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::{config::Config, server::drain};
+    use crate::{config::Config, query::Transport, server::drain};
 
     /// Both ends of a connection, the server's end ready to serve.
     async fn pair() -> (TcpStream, Connection) {
@@ -244,7 +258,8 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, peer) = listener.accept().await.unwrap();
         let (pipeline, _engine) = Pipeline::new(&Arc::new(Config::default())).unwrap();
-        (client, Connection::new(stream, peer, pipeline))
+        let peer = Client::at(peer.ip(), Transport::Tcp);
+        (client, Connection::new(stream, peer, Vec::new(), pipeline))
     }
 
     #[tokio::test(start_paused = true)]
