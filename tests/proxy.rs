@@ -207,3 +207,22 @@ async fn a_mesh_connection_without_an_identity_is_unidentified() {
     let reply = Reply::read(&sidecar.receive().await.unwrap());
     assert_eq!(reply.ede()[0].0, 15, "whom a sidecar hides");
 }
+
+#[tokio::test]
+async fn the_query_log_shows_the_id_else_the_source() {
+    let lab = Lab::builder().config(BELIEVED).start().await;
+    let cookie = lab.log_in().await;
+    let clients = ["10.1.2.3", WEB];
+
+    for (number, header) in
+        [standing_for("10.1.2.3", ""), standing_for("10.1.2.3", WEB)].iter().enumerate()
+    {
+        ask_behind(&lab, header, "localhost").await;
+        let mut rows = Vec::new();
+        while rows.len() <= number {
+            let log = lab.get_json("/api/v1/queries?limit=5", &cookie).await;
+            rows.clone_from(log["queries"].as_array().unwrap());
+        }
+        assert_eq!(rows[0]["client"], clients[number]);
+    }
+}

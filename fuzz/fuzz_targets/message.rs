@@ -217,7 +217,9 @@ fn query_for(answer: &[u8]) -> Option<Query> {
     let counts = [0, 1, 0, 0, 0, 0, 0, 1];
     let opt = [0, 0, 41, 0x04, 0xd0, 0, 0, 0x80, 0, 0, 0];
     let packet = [&id[..], &flags, &counts, question, &opt].concat();
-    Query::read(&packet, Client::at(CLIENT, Transport::Udp)).ok().filter(|query| query.qclass == CLASS_IN)
+    Query::read(&packet, Client::at(CLIENT, Transport::Udp))
+        .ok()
+        .filter(|query| query.qclass == CLASS_IN)
 }
 
 /// What a message's records say, but for their times to live.

@@ -83,3 +83,57 @@ async fn read_header(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::{io::AsyncWriteExt as _, net::TcpListener};
+
+    use super::*;
+    use crate::{
+        config::{Config, Environment},
+        server::drain,
+    };
+
+    /// Both ends of a connection from where a header must come, and who serves it.
+    async fn pair() -> (TcpStream, TcpStream, Arc<Pipeline>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let config = "dns.proxy_protocol_from = ['127.0.0.0/8']";
+        let config = Arc::new(Config::parse(config, &Environment::default()).unwrap());
+        let (pipeline, _engine) = Pipeline::new(&config).unwrap();
+        (proxy, stream, pipeline)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_proxy_that_never_ends_its_header_is_let_go() {
+        for sent in [b"".as_slice(), b"\r\n\r\n"] {
+            let (mut proxy, mut stream, pipeline) = pair().await;
+            let (_trigger, mut drain) = drain::channel();
+            proxy.write_all(sent).await.unwrap();
+            let started = Instant::now();
+
+            let peer = proxy.local_addr().unwrap().ip();
+            let introduced = introduce(&mut stream, peer, &pipeline, &mut drain).await;
+
+            assert!(introduced.is_none());
+            assert_eq!(started.elapsed().as_secs(), PATIENCE.as_secs());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_of_the_server_waits_for_no_header_that_does_not_come() {
+        let (proxy, mut stream, pipeline) = pair().await;
+        let (trigger, mut drain) = drain::channel();
+        drop(trigger);
+        let started = Instant::now();
+
+        let peer = proxy.local_addr().unwrap().ip();
+        let introduced = introduce(&mut stream, peer, &pipeline, &mut drain).await;
+
+        assert!(introduced.is_none());
+        assert!(started.elapsed() < Duration::from_secs(1));
+    }
+}
