@@ -109,5 +109,5 @@ fn load_lists() -> Lists {
 
 fn read(packet: &[u8]) -> Query {
     let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    Query::read(packet, Client { address, transport: Transport::Udp }).unwrap()
+    Query::read(packet, Client::at(address, Transport::Udp)).unwrap()
 }

@@ -322,7 +322,7 @@ mod tests {
 
     fn query() -> Query {
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        Query::read(QUERY, Client { address, transport: Transport::Udp }).unwrap()
+        Query::read(QUERY, Client::at(address, Transport::Udp)).unwrap()
     }
 
     #[test]

@@ -18,6 +18,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
+use ipnet::IpNet;
 
 use crate::config::{Config, DEFAULT_FILE, Environment, Problem, Source};
 
@@ -133,23 +134,42 @@ struct ServerAddress {
     config: ConfigFile,
 }
 
+/// A server, and from where it wants to hear a PROXY v2 header first.
+struct Asked {
+    address: SocketAddr,
+    header_from: Vec<IpNet>,
+}
+
+impl From<SocketAddr> for Asked {
+    fn from(address: SocketAddr) -> Self {
+        Self { address, header_from: Vec::new() }
+    }
+}
+
 impl ServerAddress {
-    /// The address to ask, or the code to end with where the configuration is wrong.
-    fn resolve(&self) -> Result<SocketAddr, Exit> {
-        if let Some(address) = self.server {
-            return Ok(address);
+    /// The server to ask, or the code to end with where the configuration is wrong. One that is
+    /// given by its address has the configuration that is named beside it, or none that we know.
+    fn resolve(&self) -> Result<Asked, Exit> {
+        if let (Some(address), None) = (self.server, &self.config.config) {
+            return Ok(address.into());
         }
         let config = read(&self.config.source())?;
-        let listen = config.dns.listen.first().copied();
-        let mut address = listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 1053)));
-        if address.ip().is_unspecified() {
-            address.set_ip(match address {
-                SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-                SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-            });
-        }
-        Ok(address)
+        let address = self.server.unwrap_or_else(|| address_to_ask(&config));
+        Ok(Asked { address, header_from: config.dns.proxy_protocol_from })
     }
+}
+
+/// Where the server of a configuration is reached from this machine.
+fn address_to_ask(config: &Config) -> SocketAddr {
+    let listen = config.dns.listen.first().copied();
+    let mut address = listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 1053)));
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
 }
 
 /// In what form the answer is printed.

@@ -7,6 +7,7 @@
 mod admin;
 mod blocking;
 mod cache;
+mod client;
 mod dns;
 mod effect;
 mod observability;
@@ -24,12 +25,13 @@ use std::path::PathBuf;
 pub use admin::{Admin, Listen};
 pub use blocking::{BlockAnswer, Blocking, UntilLoaded};
 pub use cache::CacheSettings;
+pub use client::{Client, ClientMatch, SpiffePattern};
 pub use dns::{Dns, DnsTls, Limits, RateLimit, Threads, UdpMode};
 pub use effect::{cautions, keys_that_need_a_restart, keys_without_effect};
 pub use observability::{
     Egress, EgressMode, Log, LogFormat, Metrics, Privacy, QueryLogSettings, Telemetry,
 };
-pub use policy::{Client, ClientMatch, Group, List, ListSource, LocalRecord, Mode, Rule};
+pub use policy::{Group, List, ListSource, LocalRecord, Mode, Rule};
 pub use section::Problem;
 pub use setting::Bytes;
 pub use source::{Environment, Source};

@@ -15,18 +15,17 @@ use std::{
 use crate::{
     answer,
     pipeline::{Pending, Pipeline, Progress},
-    query::{Client, Query, Transport, Unreadable},
+    query::{Client, Query, Unreadable},
 };
 
 /// Answers one packet as a listener does, however long that takes; nothing where silence is right.
 pub async fn answer_packet(
     pipeline: &Arc<Pipeline>,
     packet: &[u8],
-    address: IpAddr,
-    transport: Transport,
+    client: Client,
 ) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(512);
-    match take(pipeline, packet, address, transport, &mut out) {
+    match take(pipeline, packet, client, &mut out) {
         Taken::Silence => return None,
         Taken::Answer => {}
         Taken::Wait(pending) => finish(*pending, &mut out).await,
@@ -45,20 +44,14 @@ enum Taken {
 }
 
 /// Reads one packet and answers it as far as that needs no waiting.
-fn take(
-    pipeline: &Arc<Pipeline>,
-    packet: &[u8],
-    address: IpAddr,
-    transport: Transport,
-    out: &mut Vec<u8>,
-) -> Taken {
-    let client = Client { address: address.to_canonical(), transport };
+fn take(pipeline: &Arc<Pipeline>, packet: &[u8], client: Client, out: &mut Vec<u8>) -> Taken {
+    let address = client.address;
     let query = match Query::read(packet, client) {
         Ok(mut query) => {
-            pipeline.check_cookie(&mut query.edns, client.address);
+            pipeline.check_cookie(&mut query.edns, address);
             query
         }
-        Err(unreadable) => return complain(pipeline, packet, unreadable, client, out),
+        Err(unreadable) => return complain(pipeline, packet, unreadable, address, out),
     };
     // One query that meets a defect of ours must not end the listener for all others.
     let begun = catch_unwind(AssertUnwindSafe(|| pipeline.begin(&query, out)));
@@ -81,12 +74,12 @@ fn complain(
     pipeline: &Pipeline,
     packet: &[u8],
     unreadable: Unreadable,
-    client: Client,
+    address: IpAddr,
     out: &mut Vec<u8>,
 ) -> Taken {
     pipeline.metrics.count_malformed();
     let Unreadable::Complain(mut complaint) = unreadable else { return Taken::Silence };
-    pipeline.check_cookie(&mut complaint.edns, client.address);
+    pipeline.check_cookie(&mut complaint.edns, address);
     answer::complaint(packet, &complaint, out);
     Taken::Answer
 }

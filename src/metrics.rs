@@ -37,17 +37,32 @@ pub enum Room {
 }
 
 impl Room {
-    /// Each of them, in the order of their counters.
-    pub const ALL: [Self; 3] = [Self::ClosedForAll, Self::ClosedForClient, Self::Refused];
+    /// All of them with their words, in the order of their counters.
+    const ALL: [(Self, &str); 3] = [
+        (Self::ClosedForAll, "idle_of_all"),
+        (Self::ClosedForClient, "idle_of_client"),
+        (Self::Refused, "new"),
+    ];
+}
 
-    /// The word for it in metrics.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::ClosedForAll => "idle_of_all",
-            Self::ClosedForClient => "idle_of_client",
-            Self::Refused => "new",
-        }
-    }
+/// What became of a PROXY v2 header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyHeader {
+    /// It is believed.
+    Accepted,
+    /// It is broken, late, or none at all, from who has to send one.
+    Malformed,
+    /// It comes from who is not in `dns.proxy_protocol_from`.
+    Unexpected,
+}
+
+impl ProxyHeader {
+    /// All of them with their words, in the order of their counters.
+    const ALL: [(Self, &str); 3] = [
+        (Self::Accepted, "accepted"),
+        (Self::Malformed, "malformed"),
+        (Self::Unexpected, "unexpected"),
+    ];
 }
 
 /// The counters of the query path.
@@ -56,6 +71,7 @@ pub struct Metrics {
     queries: [[AtomicU64; Outcome::ALL.len()]; TRANSPORTS.len()],
     responses: [AtomicU64; RCODES + 1],
     malformed: AtomicU64,
+    proxy_headers: [AtomicU64; ProxyHeader::ALL.len()],
     unsent: AtomicU64,
     connections_opened: AtomicU64,
     connections_closed: AtomicU64,
@@ -71,6 +87,7 @@ impl Default for Metrics {
             queries: Default::default(),
             responses: Default::default(),
             malformed: AtomicU64::new(0),
+            proxy_headers: Default::default(),
             unsent: AtomicU64::new(0),
             connections_opened: AtomicU64::new(0),
             connections_closed: AtomicU64::new(0),
@@ -98,6 +115,13 @@ impl Metrics {
     /// Counts a packet that was no query.
     pub fn count_malformed(&self) {
         self.malformed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a PROXY v2 header, or what came in its place.
+    pub fn count_proxy_header(&self, header: ProxyHeader) {
+        if let Some(counter) = self.proxy_headers.get(header as usize) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Counts an answer that the kernel did not take.

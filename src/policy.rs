@@ -144,7 +144,7 @@ impl Policy {
             };
         }
         let key = Key::of(query);
-        let groups = self.groups.of(query.client.address);
+        let groups = self.groups.of(&query.client);
         if self.rules.allow(&query.name, query.qtype, groups) {
             return Decision::Resolve(Path { key, links: &[], inspects: false });
         }
@@ -165,7 +165,7 @@ impl Policy {
         if !path.inspects || !self.blocking().inspect_cname {
             return None;
         }
-        let groups = self.groups.of(query.client.address);
+        let groups = self.groups.of(&query.client);
         for target in path.links.iter().map(|link| &link.target).chain(targets) {
             if self.rules.allow(target, query.qtype, groups) {
                 return None;

@@ -3,18 +3,16 @@
 //! A query is read once, here; whoever comes later sees typed values and the name in lower case.
 //! The name as it was asked is kept too, because answers repeat its letter case (0x20).
 
+mod client;
 mod edns;
 
-use std::{
-    fmt,
-    net::{IpAddr, Ipv4Addr},
-    ops::Range,
-};
+use std::{fmt, ops::Range};
 
 use blocker::Name;
 
 use crate::wire::{self, Header, flag};
 
+pub use client::{Account, Client, Identity, SpiffeId};
 pub use edns::{Cookie, Edns, option};
 
 use edns::Broken;
@@ -27,9 +25,6 @@ pub const MAX_QUERY: usize = 4096;
 
 /// What a client without EDNS takes over UDP (RFC 1035 section 2.3.4).
 const PLAIN_UDP_ANSWER: u16 = 512;
-
-/// Where an Istio sidecar says that everybody comes from.
-const SIDECAR: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 6));
 
 /// How a query came in.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
@@ -50,31 +45,6 @@ impl Transport {
     }
 }
 
-/// Who a query or a connection is counted for, so that one client does not use up what is there for
-/// all.
-#[derive(Clone, Debug, Hash, PartialEq, Eq)]
-pub enum Account {
-    /// Whoever is behind this address.
-    Address(IpAddr),
-}
-
-impl Account {
-    /// Whose queries these are; nobody's where the address stands for everybody: a sidecar brings
-    /// all its clients from 127.0.0.6.
-    pub fn of(address: IpAddr) -> Option<Self> {
-        (address != SIDECAR).then_some(Self::Address(address))
-    }
-}
-
-/// Who asks, and how.
-#[derive(Clone, Copy, Debug)]
-pub struct Client {
-    /// The address, IPv4 in IPv4 form.
-    pub address: IpAddr,
-    /// The way.
-    pub transport: Transport,
-}
-
 /// One question and everything an answer needs to know about it.
 #[derive(Clone)]
 pub struct Query {
@@ -93,13 +63,6 @@ pub struct Query {
     /// Who asks.
     pub client: Client,
     as_asked: [u8; 255],
-}
-
-impl Client {
-    /// Who it is counted for; nobody where nothing tells it from others.
-    pub fn account(&self) -> Option<Account> {
-        Account::of(self.address)
-    }
 }
 
 /// What to do about a packet that is no query we can read.
@@ -270,11 +233,15 @@ impl Question {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
     use crate::wire::rtype;
 
-    const CLIENT: Client =
-        Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), transport: Transport::Udp };
+    fn client() -> Client {
+        Client::at(Ipv4Addr::LOCALHOST.into(), Transport::Udp)
+    }
+
     const PLAIN: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01A\x04tEst\0\0\x01\0\x01";
     const OPT: &[u8] = b"\0\0\x29\x04\xd0\0\0\x80\0\0\0";
 
@@ -287,7 +254,7 @@ mod tests {
     }
 
     fn fault(packet: &[u8]) -> Option<Fault> {
-        match Query::read(packet, CLIENT) {
+        match Query::read(packet, client()) {
             Err(Unreadable::Complain(complaint)) => Some(complaint.fault),
             _ => None,
         }
@@ -295,7 +262,7 @@ mod tests {
 
     #[test]
     fn the_name_is_lower_case_and_as_asked() {
-        let query = Query::read(PLAIN, CLIENT).unwrap();
+        let query = Query::read(PLAIN, client()).unwrap();
 
         assert_eq!(query.name, Name::parse("a.test").unwrap());
         assert_eq!(query.name_as_asked(), b"\x01A\x04tEst\0");
@@ -304,7 +271,7 @@ mod tests {
 
     #[test]
     fn edns_tells_size_and_dnssec_ok() {
-        let query = Query::read(&packet(1, 1, OPT), CLIENT).unwrap();
+        let query = Query::read(&packet(1, 1, OPT), client()).unwrap();
 
         assert!(query.is_dnssec_ok());
         assert_eq!(query.answer_limit(), 1232);
@@ -314,8 +281,8 @@ mod tests {
     fn r02_r03_r58_what_cannot_be_read_is_ignored_or_malformed() {
         let response = [b"\x12\x34\x81\0".as_slice(), &PLAIN[4..]].concat();
         let update = [b"\x12\x34\x28\0".as_slice(), &PLAIN[4..]].concat();
-        assert_eq!(Query::read(&PLAIN[..11], CLIENT).unwrap_err(), Unreadable::Ignore);
-        assert_eq!(Query::read(&response, CLIENT).unwrap_err(), Unreadable::Ignore);
+        assert_eq!(Query::read(&PLAIN[..11], client()).unwrap_err(), Unreadable::Ignore);
+        assert_eq!(Query::read(&response, client()).unwrap_err(), Unreadable::Ignore);
         assert_eq!(fault(&update), Some(Fault::Opcode));
         let mut opt_as_answer = packet(1, 0, OPT);
         opt_as_answer[7] = 1;

@@ -8,7 +8,6 @@ mod event;
 
 use std::{
     collections::VecDeque,
-    net::IpAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -123,9 +122,4 @@ impl QueryLog {
 pub fn unix_milliseconds(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// An address as the log shows it.
-fn shown(address: Option<IpAddr>) -> String {
-    address.map(|address| address.to_string()).unwrap_or_default()
 }

@@ -12,12 +12,12 @@ impl Lab {
         request.header(header::COOKIE, cookie).send().await.unwrap()
     }
 
-    async fn get_json(&self, path: &str, cookie: &str) -> Value {
+    pub(crate) async fn get_json(&self, path: &str, cookie: &str) -> Value {
         serde_json::from_str(&self.get_admin(path, cookie).await.text().await.unwrap()).unwrap()
     }
 
     /// Logs in with the first password; the cookie to send from now on.
-    async fn log_in(&self) -> String {
+    pub(crate) async fn log_in(&self) -> String {
         let address = self.server.addresses().admin.expect("it listens");
         let password = &self.server.first_password().expect("one was made").password;
         let response = plain_client()

@@ -15,6 +15,7 @@ mod lists;
 mod metrics;
 mod packets;
 mod program;
+mod proxy;
 mod ratelimit;
 mod rebinding;
 mod reload;

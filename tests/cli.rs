@@ -124,6 +124,39 @@ async fn healthcheck_tells_a_server_that_answers_from_one_that_is_gone() {
 }
 
 #[tokio::test]
+async fn healthcheck_and_query_speak_proxy_v2_where_the_configuration_asks_for_it() {
+    let believed = "dns.proxy_protocol_from = ['127.0.0.0/8']\n";
+    let lab = Lab::builder().config(believed).start().await;
+    let directory = tempdir().unwrap();
+    let config = format!("dns.listen = ['{}']\n{believed}", lab.dns());
+    std::fs::write(directory.path().join("dnsward.toml"), config).unwrap();
+    let server = lab.dns().to_string();
+
+    let code = async |arguments: &[&str]| {
+        let mut command = dnsward(arguments, directory.path());
+        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap();
+        output.unwrap().status.code()
+    };
+    assert_eq!(code(&["healthcheck"]).await, Some(0));
+    assert_eq!(code(&["query", "localhost"]).await, Some(0));
+    let beside = ["healthcheck", "--server", &server, "--config", "dnsward.toml"];
+    assert_eq!(code(&beside).await, Some(0));
+    assert_eq!(code(&["healthcheck", "--server", &server]).await, Some(4), "it knows nothing");
+}
+
+#[test]
+fn check_says_where_spiffe_ids_can_never_come_from() {
+    let directory = tempdir().unwrap();
+    let config = "[[clients]]\nmatch = 'spiffe://cluster.local/ns/apps/*'";
+    std::fs::write(directory.path().join("dnsward.toml"), config).unwrap();
+
+    let checked = dnsward(&["check"], directory.path()).output().unwrap();
+
+    assert_eq!(checked.status.code(), Some(0));
+    assert!(text(&checked.stderr).contains("dns.proxy_protocol_from"));
+}
+
+#[tokio::test]
 async fn a_taken_port_names_the_address_and_who_holds_it() {
     let lab = Lab::builder().start().await;
     let listen = format!("['{}']", lab.dns());

@@ -22,7 +22,7 @@ use dnsward::{
     listener::answer_packet,
     pipeline::Pipeline,
     policy::{Lists, Policy},
-    query::Transport,
+    query::{self, Transport},
 };
 use hickory_proto::op::Message;
 use tokio::time::{Instant, sleep};
@@ -98,8 +98,9 @@ impl Client {
     /// Sends any query and waits for what comes of it.
     pub(crate) async fn send(&self, what: &str, query: &Message) -> Option<Told> {
         let packet = query.to_vec().unwrap();
+        let client = query::Client::at(self.address, self.transport);
         let asked = Instant::now();
-        let answer = answer_packet(&self.pipeline, &packet, self.address, self.transport).await;
+        let answer = answer_packet(&self.pipeline, &packet, client).await;
         answer.map(|bytes| Told::new(what, &bytes, asked.elapsed()))
     }
 }

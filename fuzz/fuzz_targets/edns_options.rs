@@ -26,7 +26,7 @@ fuzz_target!(|bytes: &[u8]| {
     let [choice, version, options @ ..] = bytes else { return };
     let Ok(length) = u16::try_from(options.len()) else { return };
     let transport = if choice & 1 == 0 { Transport::Udp } else { Transport::Tcp };
-    let client = Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), transport };
+    let client = Client::at(IpAddr::V4(Ipv4Addr::LOCALHOST), transport);
     let fixed = [0, 0, 41, 0x04, 0xd0, 0, *version, 0, 0];
     let packet = [QUESTION, &fixed, &length.to_be_bytes(), options].concat();
     let mut out = Vec::new();

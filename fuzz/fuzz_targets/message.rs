@@ -26,8 +26,7 @@ use hickory_proto::{
 use libfuzzer_sys::fuzz_target;
 use tokio::time::Instant;
 
-const CLIENT: Client =
-    Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), transport: Transport::Udp };
+const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// The defaults of the configuration.
 const BOUNDS: Bounds = Bounds {
@@ -69,7 +68,7 @@ const BLOCK_ANSWERS: [BlockAnswer; 6] = [
 fuzz_target!(|bytes: &[u8]| {
     let message = Message::from_vec(bytes).ok();
     walk_records(bytes);
-    match (Query::read(bytes, CLIENT), &message) {
+    match (Query::read(bytes, Client::at(CLIENT, Transport::Udp)), &message) {
         (Ok(query), message) => {
             if let Some(message) = message {
                 check_reading(&query, message);
@@ -224,7 +223,9 @@ fn query_for(answer: &[u8]) -> Option<Query> {
     let counts = [0, 1, 0, 0, 0, 0, 0, 1];
     let opt = [0, 0, 41, 0x04, 0xd0, 0, 0, 0x80, 0, 0, 0];
     let packet = [&id[..], &flags, &counts, question, &opt].concat();
-    Query::read(&packet, CLIENT).ok().filter(|query| query.qclass == CLASS_IN)
+    Query::read(&packet, Client::at(CLIENT, Transport::Udp))
+        .ok()
+        .filter(|query| query.qclass == CLASS_IN)
 }
 
 /// What a message's records say, but for their times to live.

@@ -9,11 +9,14 @@ use std::{
 
 use hickory_proto::op::Message;
 
+use super::Asked;
+use crate::listener::tcp::proxy;
+
 /// A little longer than the server may take (`upstream.timeout` is 4.5 s by default).
 const PATIENCE: Duration = Duration::from_secs(6);
 
 /// Asks over TCP.
-pub(super) fn over_tcp(server: SocketAddr, query: &Message) -> io::Result<Message> {
+pub(super) fn over_tcp(server: &Asked, query: &Message) -> io::Result<Message> {
     exchange_over_tcp(server, query).map_err(in_plain_words)
 }
 
@@ -32,12 +35,16 @@ fn in_plain_words(error: io::Error) -> io::Error {
     }
 }
 
-fn exchange_over_tcp(server: SocketAddr, query: &Message) -> io::Result<Message> {
-    let mut stream = TcpStream::connect_timeout(&server, PATIENCE)?;
+fn exchange_over_tcp(server: &Asked, query: &Message) -> io::Result<Message> {
+    let mut stream = TcpStream::connect_timeout(&server.address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let wire = query.to_vec().map_err(io::Error::other)?;
     let length = u16::try_from(wire.len()).map_err(io::Error::other)?;
+    let source = stream.local_addr()?.ip();
+    if server.header_from.iter().any(|network| network.contains(&source)) {
+        stream.write_all(&proxy::LOCAL)?;
+    }
     stream.write_all(&[&length.to_be_bytes(), wire.as_slice()].concat())?;
     let mut prefix = [0; 2];
     stream.read_exact(&mut prefix)?;

@@ -15,7 +15,7 @@ use hickory_proto::{
     },
 };
 
-use super::{Exit, Form, ServerAddress, client, error_line, print};
+use super::{Asked, Exit, Form, ServerAddress, client, error_line, print};
 use crate::query::MAX_UDP_ANSWER;
 
 /// The option that carries Extended DNS Errors (RFC 8914 section 2).
@@ -41,15 +41,15 @@ pub(super) fn run(request: &Request, server: &ServerAddress, form: Form) -> Exit
         Err(exit) => return exit,
     };
     let started = Instant::now();
-    match ask(server, &query, request.is_udp) {
+    match ask(&server, &query, request.is_udp) {
         Ok(answer) => {
             let took = started.elapsed();
-            show(&answer, server, took, form);
+            show(&answer, server.address, took, form);
             let is_good = answer.metadata.response_code == ResponseCode::NoError;
             if is_good { Exit::Ok } else { Exit::No }
         }
         Err(error) => {
-            error_line(format_args!("no answer from {server}: {error}"));
+            error_line(format_args!("no answer from {}: {error}", server.address));
             Exit::Unreachable
         }
     }
@@ -68,9 +68,9 @@ fn message(request: &Request) -> Result<Message, String> {
     Ok(message)
 }
 
-fn ask(server: SocketAddr, query: &Message, is_udp: bool) -> io::Result<Message> {
+fn ask(server: &Asked, query: &Message, is_udp: bool) -> io::Result<Message> {
     if is_udp {
-        let answer = client::over_udp(server, query)?;
+        let answer = client::over_udp(server.address, query)?;
         if !answer.metadata.truncation {
             return Ok(answer);
         }

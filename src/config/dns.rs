@@ -77,6 +77,12 @@ impl Dns {
         }
     }
 
+    /// Whether a peer has to say for whom it stands, with a PROXY v2 header.
+    pub fn expects_header_from(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.proxy_protocol_from.iter().any(|network| network.contains(&peer))
+    }
+
     /// Whether a client may ask at all; IPv4 clients of an IPv6 socket count as IPv4.
     pub fn allows(&self, client: IpAddr) -> bool {
         let client = client.to_canonical();

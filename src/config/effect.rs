@@ -2,12 +2,11 @@
 //!
 //! Kept as two lists so that `check` and a reload can say so instead of leaving people to guess.
 
-use super::{Config, List, ListSource};
+use super::{Client, ClientMatch, Config, List, ListSource};
 
 /// Keys whose part of the product is not built yet; a section's name stands for all below it.
 const WITHOUT_EFFECT: &[&str] = &[
     "control_socket",
-    "dns.proxy_protocol_from",
     "dns.dns64",
     "dns.tls",
     "upstream.hedge",
@@ -61,6 +60,12 @@ pub fn cautions(config: &Config) -> Vec<String> {
     if names_a_secret && config.dns.cookie_secrets.is_empty() {
         let caution = "dns.cookie_secret_file: is not there; until it is and settings are read \
                        again, each replica makes its own cookies";
+        cautions.push(caution.to_owned());
+    }
+    let is_spiffe = |client: &Client| matches!(client.matches, ClientMatch::Spiffe(_));
+    if config.clients.iter().any(is_spiffe) && config.dns.proxy_protocol_from.is_empty() {
+        let caution = "clients: SPIFFE ids come in PROXY v2 headers, and dns.proxy_protocol_from \
+                       believes nobody's";
         cautions.push(caution.to_owned());
     }
     cautions

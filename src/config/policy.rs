@@ -1,5 +1,4 @@
-//! The `[[lists]]`, `[[rules]]`, `[[groups]]`, `[[clients]]` and `[[records]]` blocks: who gets
-//! what answered.
+//! The `[[lists]]`, `[[rules]]`, `[[groups]]` and `[[records]]` blocks: what is answered.
 
 use std::{
     collections::HashSet,
@@ -11,13 +10,12 @@ use std::{
 
 use blocker::{Action, GroupSet, Matcher, Name, Source};
 use hickory_proto::rr::RecordType;
-use ipnet::IpNet;
 use toml::Value;
 
 use super::{
     Config,
     section::Section,
-    setting::{Bytes, Choice, Setting, parse_prefix},
+    setting::{Bytes, Choice, Setting},
 };
 
 /// The group of everything that names none.
@@ -128,7 +126,7 @@ fn read_source(section: &mut Section<'_>) -> ListSource {
     }
 }
 
-fn read_groups(section: &mut Section<'_>) -> Vec<String> {
+pub(super) fn read_groups(section: &mut Section<'_>) -> Vec<String> {
     section.value("groups", vec![DEFAULT_GROUP.to_owned()])
 }
 
@@ -239,52 +237,6 @@ impl Group {
             schedule: section.value("schedule", Vec::new()),
             time_zone: section.value("time_zone", "UTC".to_owned()),
         }
-    }
-}
-
-/// Which groups a client belongs to.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Client {
-    /// Who it is.
-    pub matches: ClientMatch,
-    /// The groups it has, and no others.
-    pub groups: Vec<String>,
-}
-
-impl Client {
-    pub(super) fn read(section: &mut Section<'_>) -> Self {
-        Self {
-            matches: section.required("match", ClientMatch::Unidentified),
-            groups: read_groups(section),
-        }
-    }
-}
-
-/// Who a client is.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ClientMatch {
-    /// By its address.
-    Network(IpNet),
-    /// By its SPIFFE id, with a `*` at the end for all below.
-    Spiffe(String),
-    /// A mesh connection without an identity.
-    Unidentified,
-}
-
-impl Setting for ClientMatch {
-    fn allowed() -> String {
-        "an address, a prefix, spiffe://..., or unidentified".into()
-    }
-
-    fn parse(value: &Value) -> Option<Self> {
-        let text = value.as_str()?;
-        if text == "unidentified" {
-            return Some(Self::Unidentified);
-        }
-        if text.starts_with("spiffe://") {
-            return Some(Self::Spiffe(text.to_owned()));
-        }
-        parse_prefix(text).map(Self::Network)
     }
 }
 

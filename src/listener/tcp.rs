@@ -3,7 +3,9 @@
 //! up none behind it.
 
 mod connection;
+mod peer;
 pub mod frame;
+pub mod proxy;
 mod seats;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -14,7 +16,7 @@ use tokio::{
     time::sleep,
 };
 
-use crate::{config::Limits, pipeline::Pipeline, query::Account, server::Drain};
+use crate::{config::Limits, pipeline::Pipeline, query::Client, server::Drain};
 
 use connection::Connection;
 
@@ -68,32 +70,37 @@ pub async fn serve(
 }
 
 async fn serve_one(
-    stream: TcpStream,
+    mut stream: TcpStream,
     peer: SocketAddr,
     seat: Seat,
     pipeline: Arc<Pipeline>,
-    drain: Drain,
+    mut drain: Drain,
 ) {
     // Without it answers would wait for the client's acknowledgements; it fails only where the
     // client is gone already.
     let _ = stream.set_nodelay(true);
     let metrics = pipeline.metrics.clone();
     let _counted = metrics.count_connection();
-    let may_stay = match Account::of(peer.ip().to_canonical()) {
-        Some(client) => seat.is_granted_to(&client, limits(&pipeline).tcp_connections_per_client),
-        None => {
-            if metrics.is_first_uncounted() {
-                tracing::warn!(
-                    address = %peer.ip(),
-                    "a sidecar hides who its clients are; no limit per client holds for them"
-                );
-            }
-            true
-        }
-    };
-    if may_stay {
-        Connection::new(stream, peer, seat, pipeline).serve(drain).await;
+    let introduced = peer::introduce(&mut stream, peer.ip(), &pipeline, &mut drain).await;
+    if let Some((client, unread)) = introduced
+        && may_stay(&client, &seat, &pipeline)
+    {
+        Connection::new(stream, client, unread, seat, pipeline).serve(drain).await;
     }
+}
+
+/// Whether a client may have one more connection.
+fn may_stay(client: &Client, seat: &Seat, pipeline: &Pipeline) -> bool {
+    if let Some(account) = client.account() {
+        return seat.is_granted_to(&account, limits(pipeline).tcp_connections_per_client);
+    }
+    if pipeline.metrics.is_first_uncounted() {
+        tracing::warn!(
+            address = %client.address,
+            "a proxy hides who its clients are; no limit of one client holds for them"
+        );
+    }
+    true
 }
 
 /// The limits in force.

@@ -12,7 +12,7 @@ use tokio::{
 use super::{Taken, finish, take};
 use crate::{
     pipeline::Pipeline,
-    query::{MAX_QUERY, Transport},
+    query::{Client, MAX_QUERY, Transport},
     server::Drain,
 };
 
@@ -62,7 +62,8 @@ fn read_turn(
             Err(_) => continue,
         };
         let received = packet.get(..length).unwrap_or_default();
-        match take(pipeline, received, peer.ip(), Transport::Udp, out) {
+        let client = Client::at(peer.ip(), Transport::Udp);
+        match take(pipeline, received, client, out) {
             Taken::Silence => {}
             Taken::Answer => send(socket, pipeline, out, peer),
             Taken::Wait(pending) => {

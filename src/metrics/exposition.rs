@@ -17,7 +17,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{Metrics, Room, TRANSPORTS};
+use super::{Metrics, ProxyHeader, Room, TRANSPORTS};
 use crate::{
     lists::{ListState, ListStore},
     pipeline::Pipeline,
@@ -133,16 +133,19 @@ fn of_counters(metrics: &Metrics) -> Vec<Family> {
     let rcodes = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "other"];
     let responses = rcodes.iter().zip(&metrics.responses);
     let responses = responses.map(|(rcode, n)| (vec![("rcode", (*rcode).to_owned())], load(n)));
+    let headers = ProxyHeader::ALL.iter().zip(&metrics.proxy_headers);
+    let headers = headers.map(|((_, word), n)| (vec![("outcome", (*word).to_owned())], load(n)));
     let opened = load(&metrics.connections_opened);
     let open = opened.saturating_sub(load(&metrics.connections_closed));
     let closed = Room::ALL.iter().zip(&metrics.no_room);
-    let closed = closed.map(|(room, n)| (vec![("which", room.label().to_owned())], load(n)));
+    let closed = closed.map(|((_, word), n)| (vec![("which", (*word).to_owned())], load(n)));
     let uncounted = load(&metrics.uncounted);
     let started = metrics.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let reloaded = load(&metrics.is_last_reload_successful);
     vec![
         family("queries", "Answers, by how they came about", MetricType::Counter, queries),
         family("responses", "Answers, by response code", MetricType::Counter, responses),
+        family("proxy_headers", "PROXY v2 headers of connections", MetricType::Counter, headers),
         counter("malformed_queries", "Packets that were no query", load(&metrics.malformed)),
         counter("unsent_answers", "Answers the kernel did not take", load(&metrics.unsent)),
         counter("tcp_connections_opened", "TCP connections taken", opened),

@@ -1,11 +1,14 @@
-//! A client's address goes in, the groups it belongs to come out.
+//! A client goes in, the groups it belongs to come out.
 
-use std::net::IpAddr;
+use std::{cmp::Reverse, net::IpAddr};
 
 use blocker::{GroupId, GroupSet};
 use ipnet::IpNet;
 
-use crate::config::{ClientMatch, Config};
+use crate::{
+    config::{ClientMatch, Config, SpiffePattern},
+    query::{Client, Identity},
+};
 
 /// The groups that count, and who belongs to which.
 ///
@@ -17,8 +20,12 @@ pub struct Groups {
     names: Vec<Option<String>>,
     /// What a client without a row belongs to.
     default: GroupSet,
-    /// Longest prefix first, so that the first that fits is the right one.
-    clients: Vec<(IpNet, GroupSet)>,
+    /// Longest pattern first, so that the first that fits is the right one.
+    workloads: Vec<(SpiffePattern, GroupSet)>,
+    /// What a mesh connection without an identity belongs to, where a row says so.
+    unidentified: Option<GroupSet>,
+    /// Longest prefix first.
+    networks: Vec<(IpNet, GroupSet)>,
 }
 
 impl Groups {
@@ -30,15 +37,23 @@ impl Groups {
         let mut groups = Self {
             names: named.iter().map(counted).collect(),
             default: GroupSet::EMPTY,
-            clients: Vec::new(),
+            workloads: Vec::new(),
+            unidentified: None,
+            networks: Vec::new(),
         };
         groups.default = groups.set(named.first());
         for client in &config.clients {
-            if let ClientMatch::Network(network) = &client.matches {
-                groups.clients.push((*network, groups.set(&client.groups)));
+            let set = groups.set(&client.groups);
+            match &client.matches {
+                ClientMatch::Spiffe(pattern) => groups.workloads.push((pattern.clone(), set)),
+                ClientMatch::Unidentified => {
+                    groups.unidentified.get_or_insert(set);
+                }
+                ClientMatch::Network(network) => groups.networks.push((*network, set)),
             }
         }
-        groups.clients.sort_by_key(|(network, _)| std::cmp::Reverse(network.prefix_len()));
+        groups.workloads.sort_by_key(|(pattern, _)| Reverse(pattern.length()));
+        groups.networks.sort_by_key(|(network, _)| Reverse(network.prefix_len()));
         groups
     }
 
@@ -55,9 +70,22 @@ impl Groups {
         set
     }
 
-    /// The groups of a client: those of its row, else `default` alone.
-    pub fn of(&self, client: IpAddr) -> GroupSet {
-        let row = self.clients.iter().find(|(network, _)| network.contains(&client));
+    /// The groups of a client: those of its row, else `default` alone. What is known of its
+    /// identity counts before its address, which in a mesh is often a proxy's.
+    pub fn of(&self, client: &Client) -> GroupSet {
+        let by_identity = match &client.identity {
+            Identity::Spiffe(id) => {
+                let row = self.workloads.iter().find(|(pattern, _)| pattern.matches(id));
+                row.map(|(_, groups)| *groups)
+            }
+            Identity::Unidentified => self.unidentified,
+            Identity::Address => None,
+        };
+        by_identity.unwrap_or_else(|| self.of_address(client.address))
+    }
+
+    fn of_address(&self, address: IpAddr) -> GroupSet {
+        let row = self.networks.iter().find(|(network, _)| network.contains(&address));
         row.map_or(self.default, |(_, groups)| *groups)
     }
 }

@@ -1,7 +1,6 @@
 //! What is noted of one answer: a record of fixed size, made where the answer is made.
 
 use std::{
-    net::IpAddr,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -10,11 +9,11 @@ use admin_ui::QueryRow;
 use blocker::Name;
 use hickory_proto::{op::ResponseCode, rr::RecordType};
 
-use super::{shown, unix_milliseconds};
+use super::unix_milliseconds;
 use crate::{
     config::Privacy,
     policy::Block,
-    query::{Query, Transport},
+    query::{Client, Query, Transport},
 };
 
 /// How an answer came about.
@@ -120,7 +119,7 @@ impl Answered {
 pub(super) struct Event {
     time: SystemTime,
     took: Duration,
-    client: Option<IpAddr>,
+    client: Option<Client>,
     transport: Transport,
     name: Option<Name>,
     qtype: u16,
@@ -132,7 +131,7 @@ impl Event {
         Self {
             time: SystemTime::now(),
             took,
-            client: (privacy == Privacy::Full).then_some(query.client.address),
+            client: (privacy == Privacy::Full).then(|| query.client.clone()),
             transport: query.client.transport,
             name: (privacy != Privacy::HideNames).then_some(query.name),
             qtype: query.qtype,
@@ -150,7 +149,7 @@ impl Event {
         QueryRow {
             id,
             time: unix_milliseconds(self.time),
-            client: shown(self.client),
+            client: self.client.map(|client| client.to_string()).unwrap_or_default(),
             transport: match self.transport {
                 Transport::Udp => admin_ui::Transport::Udp,
                 Transport::Tcp => admin_ui::Transport::Tcp,

@@ -1,6 +1,6 @@
 //! One connection: frames come in, answers go out as they become ready, until one side is done.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, future::LocalBoxFuture, stream::FuturesUnordered};
 use tokio::{
@@ -14,9 +14,10 @@ use super::{
     super::{Taken, finish, take},
     IDLE_SECONDS,
     frame::{Frame, PREFIX},
+    proxy::SIGNATURE,
     seats::Seat,
 };
-use crate::{pipeline::Pipeline, query::Transport, server::Drain};
+use crate::{metrics::ProxyHeader, pipeline::Pipeline, query::Client, server::Drain};
 
 /// Bytes read at a time: a hundred usual queries.
 const READ: usize = 4096;
@@ -39,7 +40,7 @@ const MAX_UNWRITTEN: usize = 128 * 1024;
 /// A connection while it is served.
 pub(super) struct Connection {
     stream: TcpStream,
-    peer: SocketAddr,
+    client: Client,
     seat: Seat,
     pipeline: Arc<Pipeline>,
     /// What was read and not yet understood.
@@ -64,18 +65,20 @@ enum Event {
 }
 
 impl Connection {
+    /// A connection of this client, of which `unread` was read already.
     pub(super) fn new(
         stream: TcpStream,
-        peer: SocketAddr,
+        client: Client,
+        unread: Vec<u8>,
         seat: Seat,
         pipeline: Arc<Pipeline>,
     ) -> Self {
         Self {
             stream,
-            peer,
+            client,
             seat,
             pipeline,
-            unread: Vec::new(),
+            unread,
             begun: None,
             unwritten: Vec::new(),
             waiting: FuturesUnordered::new(),
@@ -86,13 +89,15 @@ impl Connection {
     /// Serves the connection to its end. A client that goes away is no event worth a line.
     pub(super) async fn serve(mut self, mut drain: Drain) {
         if let Err(error) = self.serve_until_done(&mut drain).await {
-            tracing::debug!(peer = %self.peer, %error, "a connection ended early");
+            tracing::debug!(client = %self.client, %error, "a connection ended early");
         }
     }
 
     async fn serve_until_done(&mut self, drain: &mut Drain) -> io::Result<()> {
         let mut is_draining = false;
         let mut last_active = Instant::now();
+        self.take_frames().await?;
+        self.write().await?;
         loop {
             match self.next_event(last_active, drain).await? {
                 Event::Read(0) | Event::Late | Event::Unseated => self.is_open = false,
@@ -137,12 +142,16 @@ impl Connection {
     async fn take_frames(&mut self) -> io::Result<()> {
         let mut out = Vec::with_capacity(512);
         let mut at = 0;
+        if self.unread.starts_with(&SIGNATURE) {
+            self.pipeline.metrics.count_proxy_header(ProxyHeader::Unexpected);
+            return Err(io::Error::other("a PROXY header from who must not send one"));
+        }
         let unread = std::mem::take(&mut self.unread);
         while self.has_room()
             && let Frame::Whole(message) = Frame::at(&unread, at)
         {
             at += PREFIX + message.len();
-            match take(&self.pipeline, message, self.peer.ip(), Transport::Tcp, &mut out) {
+            match take(&self.pipeline, message, self.client.clone(), &mut out) {
                 Taken::Silence => {}
                 Taken::Answer => self.queue(&out),
                 Taken::Wait(pending) => self.waiting.push(Box::pin(async move {
@@ -239,7 +248,7 @@ mod tests {
     use tokio::{net::TcpListener, time::sleep};
 
     use super::{super::Seats, *};
-    use crate::{config::Config, server::drain};
+    use crate::{config::Config, query::Transport, server::drain};
 
     /// Both ends of a connection, the server's end ready to serve, and the seats.
     async fn pair() -> (TcpStream, Connection, Arc<Seats>) {
@@ -249,7 +258,8 @@ mod tests {
         let (pipeline, _engine) = Pipeline::new(&Arc::new(Config::default())).unwrap();
         let seats = Arc::new(Seats::new(Arc::default()));
         let seat = seats.take(1).unwrap();
-        (client, Connection::new(stream, peer, seat, pipeline), seats)
+        let peer = Client::at(peer.ip(), Transport::Tcp);
+        (client, Connection::new(stream, peer, Vec::new(), seat, pipeline), seats)
     }
 
     /// A query for `x.localhost` A in its frame.
