@@ -19,7 +19,7 @@ use std::{
 use arc_swap::ArcSwap;
 use doh_client::{BuildError, Client, ServerStatus};
 use tokio::{
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     time::{Instant, timeout_at},
 };
 
@@ -46,6 +46,7 @@ pub struct Upstream {
     room: Arc<Semaphore>,
     limit: usize,
     overloaded: Arc<AtomicU64>,
+    renewed: Arc<AtomicU64>,
     current: Arc<ArcSwap<Settings>>,
     memory: Memory,
 }
@@ -98,6 +99,7 @@ impl Upstream {
             room: Arc::new(Semaphore::new(limit)),
             limit,
             overloaded: Arc::default(),
+            renewed: Arc::default(),
             current,
             memory,
         };
@@ -113,10 +115,33 @@ impl Upstream {
             self.overloaded.fetch_add(1, Ordering::Relaxed);
             return Err(Failure::Overloaded);
         };
+        self.send(key, permit, None)
+    }
+
+    /// Starts a flight that nobody waits for, to replace the answer taken in at `stored`; does
+    /// nothing where half of the places are taken, which clients may need.
+    pub fn renew(&self, key: Key, stored: Instant) {
+        if self.room.available_permits() * 2 < self.limit {
+            return;
+        }
+        if let Ok(permit) = self.room.clone().try_acquire_owned()
+            && self.send(key, permit, Some(stored)).is_ok()
+        {
+            self.renewed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn send(
+        &self,
+        key: Key,
+        permit: OwnedSemaphorePermit,
+        replaces: Option<Instant>,
+    ) -> Result<Flight, Failure> {
         let (reply, landing) = oneshot::channel();
         let deadline = Instant::now() + self.current.load().timeout;
         // The channel has room for every permit; it can only be closed, at the very end.
-        let ask = Ask { key: key.clone(), waiter: Waiter { reply, _permit: permit } };
+        let waiter = Waiter { reply, _permit: permit };
+        let ask = Ask { key: key.clone(), replaces, waiter };
         self.asks.try_send(ask).map_err(|_| Failure::default())?;
         Ok(Flight { key, landing, deadline })
     }
@@ -145,6 +170,11 @@ impl Upstream {
     /// Queries that wait now.
     pub fn waiting(&self) -> u64 {
         self.limit.saturating_sub(self.room.available_permits()) as u64
+    }
+
+    /// Answers that were asked for again before they expired.
+    pub fn renewed(&self) -> u64 {
+        self.renewed.load(Ordering::Relaxed)
     }
 
     /// Failures that are remembered.
