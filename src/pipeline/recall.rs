@@ -34,13 +34,15 @@ pub(super) struct Recall<'p> {
 impl Recall<'_> {
     /// What is known without asking; nothing where an upstream has to be asked first.
     pub(super) fn known(&self, key: &Key) -> Option<Known> {
-        let last = self.cache.get(key);
-        if let Some(entry) = last.as_ref().filter(|entry| entry.is_fresh(self.now)) {
-            if self.settings.prefetch && entry.note_hit(self.now) {
-                self.upstream.renew(key.clone(), entry.stored());
+        let last = match self.cache.get(key) {
+            Some(entry) if entry.is_fresh(self.now) => {
+                if self.settings.prefetch && entry.note_hit(self.now) {
+                    self.upstream.renew(key.clone(), entry.stored());
+                }
+                return Some(Known::Answer(entry, Outcome::Cached));
             }
-            return Some(Known::Answer(entry.clone(), Outcome::Cached));
-        }
+            last => last,
+        };
         if let Some(entry) = self.cache.no_such_name(key, self.now) {
             return Some(Known::Answer(Arc::new(entry), Outcome::Cached));
         }

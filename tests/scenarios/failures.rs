@@ -78,3 +78,14 @@ async fn r92_r93_a_client_with_edns_is_told_the_upstreams_reasons() {
     let told = story.client("10.0.0.1").send("plain", &plain).await.unwrap();
     assert!(told.gets("192.0.2.1").reply.message.edns.is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn r30_aliases_that_go_round_are_a_failure() {
+    let story = Story::begin("");
+    story.upstream.knows("a.example CNAME", "b.example", 300);
+    story.upstream.knows("b.example CNAME", "a.example", 300);
+
+    story.ask("a.example A").await.is("SERVFAIL").with_ede(&[23]);
+    story.ask("a.example A").await.is("SERVFAIL").with_ede(&[23, 13]).at_once();
+    assert_eq!(story.upstream.asked(), 1);
+}

@@ -80,3 +80,16 @@ async fn r38_what_nobody_has_validated_says_nothing_of_names_below() {
     story.ask("below.alias.example A").await.is("NXDOMAIN");
     assert_eq!(story.upstream.asked(), 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn r47_a_proof_that_covers_other_names_is_not_used_for_them() {
+    let story = Story::begin("");
+    story.upstream.validates();
+    let client = story.client("10.0.0.1").with_dnssec();
+
+    let told = client.ask("b.example A").await.is("NXDOMAIN");
+    assert_eq!(told.reply.message.authorities.len(), 2, "SOA and NSEC");
+    client.ask("a.example A").await.is("NXDOMAIN");
+    client.ask("c.example A").await.is("NXDOMAIN");
+    assert_eq!(story.upstream.asked(), 3);
+}

@@ -320,3 +320,11 @@ fn r50_records_of_dnssec_are_for_those_who_ask_for_them() {
     asked.queries[0].query_type = RecordType::RRSIG;
     assert_eq!(kept(&take_in(&asked, 0).unwrap()), ["www.example. RRSIG"]);
 }
+
+#[test]
+fn an_answer_with_a_part_missing_is_not_kept() {
+    let mut message = response(ResponseCode::NoError, &[(60, address())]);
+    message.metadata.truncation = true;
+
+    assert_eq!(take_in(&message, 0).unwrap().lifetime(), Duration::ZERO);
+}
