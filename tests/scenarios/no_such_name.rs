@@ -63,6 +63,11 @@ async fn r38_below_a_name_that_provably_does_not_exist_there_is_nothing() {
     assert_eq!(story.upstream.asked(), 0);
     story.client("10.0.0.1").with_dnssec().ask("a.nobody.example A").await.is("NXDOMAIN");
     assert_eq!(story.upstream.asked(), 1);
+    // Nobody names things that deep; a miss looks at eight names above and no more.
+    story.ask("8.7.6.5.4.3.2.1.nobody.example A").await.is("NXDOMAIN");
+    assert_eq!(story.upstream.asked(), 0);
+    story.ask("9.8.7.6.5.4.3.2.1.nobody.example A").await.is("NXDOMAIN");
+    assert_eq!(story.upstream.asked(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,6 @@
 //! Answers that have expired, and when they are still better than none.
 
+use dnsward::querylog::Outcome;
 use hickory_proto::op::ResponseCode;
 
 use crate::story::Story;
@@ -19,6 +20,7 @@ async fn r42_when_upstreams_die_what_has_expired_still_answers() {
     story.ask("www.example A").await.gets("192.0.2.1").with_ttl(30);
     story.later("1h").await;
     story.ask("www.example A").await.is("SERVFAIL").with_ede(&[22]).after("4500ms");
+    assert_eq!((story.counted(Outcome::Stale), story.counted(Outcome::Failed)), (2, 1));
 }
 
 #[tokio::test(start_paused = true)]
