@@ -306,6 +306,8 @@ fn r50_records_of_dnssec_are_for_those_who_ask_for_them() {
     let proof = dnssec_data(RecordType::NSEC, RecordType::ZERO);
     let mut message = response(ResponseCode::NoError, &[(60, address()), (60, signature.clone())]);
     message.add_answer(record("bank.example.", 60, signature.clone()));
+    let of_mail = dnssec_data(RecordType::RRSIG, RecordType::MX);
+    message.add_answer(record("www.example.", 60, of_mail));
     message.add_authority(record("a.example.", 60, proof));
     message.add_authority(record("a.example.", 60, signature.clone()));
     let wire = message.to_vec().unwrap();
