@@ -147,3 +147,27 @@ impl Expiry<Key, Arc<Entry>> for UntilUseless {
         Some(entry.kept())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANSWER: &[u8] = b"\0\0\x81\x80\0\x01\0\x01\0\0\0\0\x01a\x04test\0\0\x01\0\x01\
+        \xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01";
+
+    #[test]
+    fn an_answer_that_replaces_another_is_kept_for_a_time_of_its_own() {
+        let name = Name::parse("a.test").unwrap();
+        let key = Key { name, qtype: 1, dnssec_ok: false, checking_disabled: false };
+        let (at, age) = (Instant::now(), Duration::ZERO);
+        let arrival = Arrival { answer: ANSWER, age, at, upstream: "".into() };
+        let (min, max, stale) = (Duration::ZERO, Duration::MAX, Duration::from_secs(600));
+        let bounds = Bounds { min, max, max_negative: max, stale };
+        let entry = Arc::new(Entry::new(&key, &arrival, &bounds).unwrap());
+
+        let left = Some(Duration::from_secs(1));
+        let kept = UntilUseless.expire_after_update(&key, &entry, at.into_std(), left);
+
+        assert_eq!(kept, Some(Duration::from_secs(660)));
+    }
+}

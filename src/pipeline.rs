@@ -179,9 +179,9 @@ impl Pipeline {
         }
     }
 
-    fn recall(&self, snapshot: &Snapshot) -> Recall<'_> {
-        let stale = snapshot.config.cache.stale;
-        Recall { cache: &self.cache, upstream: &self.upstream, stale, now: Instant::now() }
+    fn recall<'p>(&'p self, snapshot: &'p Snapshot) -> Recall<'p> {
+        let settings = &snapshot.config.cache;
+        Recall { cache: &self.cache, upstream: &self.upstream, settings, now: Instant::now() }
     }
 
     fn note(&self, query: &Query, answered: Answered, started: Instant) {

@@ -9,7 +9,13 @@ mod flights;
 mod memory;
 mod places;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use doh_client::{BuildError, Client, ServerStatus};
@@ -29,7 +35,7 @@ pub use carrier::{Carriage, Carrier, Delivery};
 pub use failure::Failure;
 use flights::{Ask, Flights, Waiter};
 use memory::Memory;
-use places::Places;
+use places::{Place, Places};
 
 /// What became of a flight.
 pub type Resolved = Result<Arc<Entry>, Failure>;
@@ -41,6 +47,7 @@ pub struct Upstream {
     /// One for each query that may wait: `dns.limits.in_flight`. It is free again when its flight
     /// has landed, even where the client is long gone.
     places: Arc<Places>,
+    renewed: Arc<AtomicU64>,
     current: Arc<ArcSwap<Settings>>,
     memory: Memory,
 }
@@ -89,7 +96,8 @@ impl Upstream {
         let current = Arc::new(ArcSwap::from_pointee(settings));
         let memory = Memory::new();
         let flights = Flights::new(current.clone(), cache, memory.clone());
-        let upstream = Self { asks: sender, places: Arc::new(Places::new(limit)), current, memory };
+        let places = Arc::new(Places::new(limit));
+        let upstream = Self { asks: sender, places, renewed: Arc::default(), current, memory };
         (upstream, Engine { flights, asks })
     }
 
@@ -98,12 +106,25 @@ impl Upstream {
     /// # Errors
     /// Where `dns.limits.in_flight` queries wait already, or `in_flight_per_client` of this one.
     pub fn ask(&self, key: Key, client: Option<Account>) -> Result<Flight, Failure> {
-        let settings = self.current.load();
-        let place = self.places.take(client, settings.in_flight_per_client)?;
+        let place = self.places.take(client, self.current.load().in_flight_per_client)?;
+        self.send(key, place, None)
+    }
+
+    /// Starts a flight that nobody waits for, to replace the answer taken in at `stored`; does
+    /// nothing where half of the places are taken, which clients may need.
+    pub fn renew(&self, key: Key, stored: Instant) {
+        if let Some(place) = self.places.spare()
+            && self.send(key, place, Some(stored)).is_ok()
+        {
+            self.renewed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn send(&self, key: Key, place: Place, replaces: Option<Instant>) -> Result<Flight, Failure> {
         let (reply, landing) = oneshot::channel();
-        let deadline = Instant::now() + settings.timeout;
+        let deadline = Instant::now() + self.current.load().timeout;
         // The channel has room for every place; it can only be closed, at the very end.
-        let ask = Ask { key: key.clone(), waiter: Waiter { reply, _place: place } };
+        let ask = Ask { key: key.clone(), replaces, waiter: Waiter { reply, _place: place } };
         self.asks.try_send(ask).map_err(|_| Failure::default())?;
         Ok(Flight { key, landing, deadline })
     }
@@ -138,6 +159,11 @@ impl Upstream {
     /// its share.
     pub fn overloaded(&self) -> [u64; 2] {
         self.places.refused()
+    }
+
+    /// Answers that were asked for again before they expired.
+    pub fn renewed(&self) -> u64 {
+        self.renewed.load(Ordering::Relaxed)
     }
 
     /// Failures that are remembered.

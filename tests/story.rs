@@ -23,6 +23,7 @@ use dnsward::{
     pipeline::Pipeline,
     policy::{Lists, Policy},
     query::{self, Transport},
+    querylog::Outcome,
 };
 use hickory_proto::op::Message;
 use tokio::time::{Instant, sleep};
@@ -67,6 +68,11 @@ impl Story {
     /// Lets time pass, such as `90s`, `10m` or `6h`; whatever is due meanwhile happens in order.
     pub(crate) async fn later(&self, time: &str) {
         sleep(duration(time)).await;
+    }
+
+    /// Answers that came about in this way so far, as metrics tell it.
+    pub(crate) fn counted(&self, outcome: Outcome) -> u64 {
+        self.pipeline.metrics.answers(outcome)
     }
 
     /// A client at this address; it asks over TCP and speaks EDNS.

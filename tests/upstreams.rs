@@ -85,6 +85,7 @@ async fn a_failure_that_all_servers_share_has_its_reason() {
     let reply = lab.ask("www.example", "A").await;
 
     assert_eq!((reply.rcode(), reply.ede()[0].0), (2, 23));
+    assert_eq!(lab.sample("dnsward_failures_remembered").await, 1);
     let failed = "dnsward_queries_total{transport=\"tcp\",outcome=\"failed\"}";
     assert_eq!(lab.sample(failed).await, 1);
 }

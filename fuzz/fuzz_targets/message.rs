@@ -38,6 +38,9 @@ const BOUNDS: Bounds = Bounds {
 
 const TTL: Duration = Duration::from_secs(2);
 
+/// What stale answers say (RFC 8767 section 4).
+const STALE_TTL: u32 = 30;
+
 /// What an OPT record's size can say at least (RFC 6891 section 6.2.3); hickory raises it at once.
 const LEAST_UDP_SIZE: u16 = 512;
 
@@ -160,6 +163,7 @@ fn check_own_answers(query: &Query) {
         Ede::Prohibited,
         Ede::NoReachableAuthority(LIST),
         Ede::NetworkError(LIST),
+        Ede::CachedError,
         Ede::NotReady,
     ] {
         answer::negative(query, Rcode::NxDomain, TTL, Some(ede), out);
@@ -198,6 +202,10 @@ fn check_entry(bytes: &[u8], message: &Message) {
         let is_theirs = contents(&given).all(|ours| theirs.any(|record| record == ours));
         assert!(is_theirs, "records changed:\n{message}\n{given}");
     }
+    let stale = entry.gone_stale(now);
+    answer::cached(&query, &stale, None, now, out);
+    let given = check_answer(&query, None, out);
+    assert!(given.all_sections().all(|record| record.ttl == STALE_TTL));
     let link = Link { owner: query.name, target: query.name, ttl: 60 };
     if let Ok(aliased) = entry.under_alias(&query.name, query.qtype, &[link], now) {
         answer::cached(&query, &aliased, None, now, out);

@@ -11,7 +11,13 @@ mod reason;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use blocker::Name;
 use hickory_proto::{
@@ -36,6 +42,9 @@ const STALE_TTL: u32 = 30;
 /// Extended DNS Errors of stale answers (RFC 8914 sections 4.4 and 4.20).
 const STALE_ANSWER: u16 = 3;
 const STALE_NXDOMAIN: u16 = 19;
+
+/// Hits in the last tenth of an answer's life that make it worth a question before it expires.
+const POPULAR: u32 = 2;
 
 /// One CNAME record of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +82,8 @@ pub struct Entry {
     /// Whether it points to private addresses.
     points_home: bool,
     origin: Origin,
+    /// How often it was asked for in the last tenth of its life.
+    late_hits: AtomicU32,
 }
 
 /// What stays the same when an answer is written anew.
@@ -145,6 +156,7 @@ impl Entry {
             ttls: ttls(&wire)?,
             wire: wire.into(),
             origin,
+            late_hits: AtomicU32::new(0),
         })
     }
 
@@ -206,6 +218,7 @@ impl Entry {
             targets: self.targets.clone(),
             points_home: self.points_home,
             origin: Origin { stored: now, reasons, ..self.origin.clone() },
+            late_hits: AtomicU32::new(0),
         }
     }
 
@@ -253,6 +266,15 @@ impl Entry {
     pub fn is_of_use(&self) -> bool {
         const YXDOMAIN: u16 = 6;
         [Rcode::NoError as u16, Rcode::NxDomain as u16, YXDOMAIN].contains(&self.rcode())
+    }
+
+    /// Notes that it was asked for; whether that makes it popular enough to be renewed before it
+    /// expires, which is said once.
+    pub fn note_hit(&self, now: Instant) -> bool {
+        let age = now.saturating_duration_since(self.origin.stored);
+        // Hits before that are not counted: threads need not share a counter all the time.
+        let is_late = age * 10 >= self.origin.lifetime * 9;
+        is_late && self.late_hits.fetch_add(1, Ordering::Relaxed) + 1 == POPULAR
     }
 
     /// Whether it says, and still does, that the very name that was asked does not exist.

@@ -16,7 +16,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "upstream.client_key_file",
     "upstream.bootstrap",
     "upstream.routes",
-    "cache.prefetch",
     "cache.persist",
     "lists.mode",
     "lists.sha256",

@@ -64,7 +64,7 @@ impl Scrape {
         families
     }
 
-    fn of_path(&self) -> [Family; 10] {
+    fn of_path(&self) -> [Family; 11] {
         let Pipeline { cache, published, upstream, log, rate, .. } = self.pipeline.as_ref();
         let snapshot = published.load();
         let config = &snapshot.config;
@@ -77,6 +77,7 @@ impl Scrape {
             gauge("cache_entries", "Answers in the cache", cache.entries()),
             gauge("cache_bytes", "Bytes in the cache", cache.bytes()),
             gauge("cache_limit_bytes", "Bytes the cache may hold", config.cache.max_bytes.0),
+            counter("cache_renewed", "Answers renewed before they expired", upstream.renewed()),
             gauge("failures_remembered", "Keys not asked for again yet", upstream.failures()),
             gauge("queries_waiting", "Queries that wait for an upstream", upstream.waiting()),
             gauge("queries_waiting_limit", "Queries that may wait", limit),

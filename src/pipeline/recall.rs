@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use crate::{
     cache::{Cache, Entry, Key},
+    config::CacheSettings,
     querylog::Outcome,
     upstream::{Failure, Resolved, Upstream},
 };
@@ -22,22 +23,26 @@ pub(super) enum Known {
     Failure(Failure),
 }
 
-/// Where to look, how far back, and what time it is.
+/// Where to look, by what settings, and what time it is.
 pub(super) struct Recall<'p> {
     pub(super) cache: &'p Cache,
     pub(super) upstream: &'p Upstream,
-    /// `cache.stale`.
-    pub(super) stale: Duration,
+    pub(super) settings: &'p CacheSettings,
     pub(super) now: Instant,
 }
 
 impl Recall<'_> {
     /// What is known without asking; nothing where an upstream has to be asked first.
     pub(super) fn known(&self, key: &Key) -> Option<Known> {
-        let last = self.cache.get(key);
-        if let Some(entry) = last.as_ref().filter(|entry| entry.is_fresh(self.now)) {
-            return Some(Known::Answer(entry.clone(), Outcome::Cached));
-        }
+        let last = match self.cache.get(key) {
+            Some(entry) if entry.is_fresh(self.now) => {
+                if self.settings.prefetch && entry.note_hit(self.now) {
+                    self.upstream.renew(key.clone(), entry.stored());
+                }
+                return Some(Known::Answer(entry, Outcome::Cached));
+            }
+            last => last,
+        };
         if let Some(entry) = self.cache.no_such_name(key, self.now) {
             return Some(Known::Answer(Arc::new(entry), Outcome::Cached));
         }
@@ -55,13 +60,13 @@ impl Recall<'_> {
 
     /// Whether there is an answer to fall back to.
     pub(super) fn has_stale(&self, key: &Key) -> bool {
-        self.cache.get(key).is_some_and(|entry| entry.is_stale(self.now, self.stale))
+        self.cache.get(key).is_some_and(|entry| entry.is_stale(self.now, self.settings.stale))
     }
 
     fn fall_back(&self, last: Option<Arc<Entry>>, failure: Failure) -> Known {
         match last {
             Some(entry) if entry.is_fresh(self.now) => Known::Answer(entry, Outcome::Cached),
-            Some(entry) if entry.is_stale(self.now, self.stale) => {
+            Some(entry) if entry.is_stale(self.now, self.settings.stale) => {
                 Known::Answer(Arc::new(entry.gone_stale(self.now)), Outcome::Stale)
             }
             _ => Known::Failure(failure),

@@ -27,6 +27,8 @@ use crate::{
 /// A key and who wants to know.
 pub(super) struct Ask {
     pub(super) key: Key,
+    /// When the answer was taken in that is still good and yet not good enough.
+    pub(super) replaces: Option<Instant>,
     pub(super) waiter: Waiter,
 }
 
@@ -75,7 +77,10 @@ impl Flights {
         }
         // A flight may have landed between the miss and this ask.
         let now = Instant::now();
-        if let Some(entry) = self.cache.get(&ask.key).filter(|entry| entry.is_fresh(now)) {
+        let is_news = |entry: &Arc<Entry>| {
+            entry.is_fresh(now) && ask.replaces.is_none_or(|stored| stored < entry.stored())
+        };
+        if let Some(entry) = self.cache.get(&ask.key).filter(is_news) {
             let _ = ask.waiter.reply.send(Ok(entry));
             return;
         }

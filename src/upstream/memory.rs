@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use moka::sync;
+use moka::{policy::EvictionPolicy, sync};
 use tokio::time::Instant;
 
 use super::Failure;
@@ -30,8 +30,8 @@ const LONGEST_PAUSE_OF_ALL: Duration = Duration::from_secs(5);
 /// Pause where there is a stale answer to give (RFC 8767 section 5, failure recheck timer).
 pub(super) const RECHECK: Duration = Duration::from_secs(30);
 
-/// Failures remembered, some 5 MiB; beyond that those asked for least are forgotten, which costs
-/// one more question each.
+/// Failures remembered, some 5 MiB; beyond that those not asked for the longest are forgotten,
+/// which costs one more question each.
 const MAX_FAILURES: u64 = 8192;
 
 /// The failures that are remembered; clones share everything.
@@ -62,7 +62,12 @@ impl Memory {
     pub(super) fn new() -> Self {
         // Twice the pause, so that a failure right after it still counts as a further one.
         let kept = LONGEST_PAUSE * 2;
-        let failures = sync::Cache::builder().max_capacity(MAX_FAILURES).time_to_live(kept).build();
+        let failures = sync::Cache::builder()
+            .max_capacity(MAX_FAILURES)
+            // The default would rather keep what is known well than let in what has just failed.
+            .eviction_policy(EvictionPolicy::lru())
+            .time_to_live(kept)
+            .build();
         Self { failures, progress: Arc::default() }
     }
 
@@ -95,8 +100,9 @@ impl Memory {
         self.failures.invalidate(key);
     }
 
-    /// Failures held.
+    /// Failures held, those included that are over but not yet cleared away.
     pub(super) fn len(&self) -> u64 {
+        self.failures.run_pending_tasks();
         self.failures.entry_count()
     }
 }
@@ -122,8 +128,9 @@ mod tests {
             memory.note_failure(&key, Failure::Timeout, Duration::ZERO, now);
         }
 
-        memory.failures.run_pending_tasks();
-
         assert!(memory.len() <= MAX_FAILURES);
+        let last = key(&format!("n{}.example", MAX_FAILURES + 999));
+        assert!(memory.find(&last, now).is_some());
+        assert!(memory.find(&key("n0.example"), now).is_none());
     }
 }

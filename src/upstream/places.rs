@@ -67,6 +67,13 @@ impl Places {
         Ok(Place { places: self.clone(), client, _permit: permit })
     }
 
+    /// A place for nobody, as long as half of them are free.
+    pub(super) fn spare(self: &Arc<Self>) -> Option<Place> {
+        let is_quiet = self.free.available_permits() * 2 >= self.limit;
+        let permit = self.free.clone().try_acquire_owned().ok().filter(|_| is_quiet)?;
+        Some(Place { places: self.clone(), client: None, _permit: permit })
+    }
+
     /// Places that are taken.
     pub(super) fn taken(&self) -> u64 {
         self.limit.saturating_sub(self.free.available_permits()) as u64

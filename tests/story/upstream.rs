@@ -11,8 +11,9 @@ use hickory_proto::{
     op::{Edns, Message, MessageType, ResponseCode},
     rr::{
         Name, RData, Record, RecordType,
-        rdata::{CNAME, SOA, opt::EdnsOption},
+        rdata::{CNAME, NULL, SOA, opt::EdnsOption},
     },
+    serialize::binary::BinEncodable as _,
 };
 use tokio::time::sleep;
 
@@ -94,7 +95,7 @@ impl Upstream {
         self.script().reasons.push((code, text.to_owned()));
     }
 
-    /// Sets AD in every answer.
+    /// Sets AD in every answer, and sends a proof that covers all names of the zone with each "no".
     pub(crate) fn validates(&self) {
         self.script().is_validating = true;
     }
@@ -141,6 +142,10 @@ impl Script {
         let mut answer = self.reply(query, ResponseCode::NoError);
         let mut owner = asked.name.clone();
         while let Some(alias) = self.find(&owner, RecordType::CNAME).next() {
+            // Aliases that go round end where they began.
+            if answer.answers.contains(alias) {
+                break;
+            }
             answer.add_answer(alias.clone());
             let RData::CNAME(target) = &alias.data else { break };
             owner = target.0.clone();
@@ -152,7 +157,16 @@ impl Script {
                 answer.metadata.response_code = ResponseCode::NXDomain;
             }
             let soa = SOA::new(Name::root(), Name::root(), 1, 2, 3, 4, 60);
-            answer.add_authority(Record::from_rdata(owner.base_name(), 60, RData::SOA(soa)));
+            let zone = owner.base_name();
+            if self.is_validating {
+                // The last name of a zone has its first for a neighbour; it has SOA and NSEC.
+                let data =
+                    [zone.to_bytes().unwrap().as_slice(), b"\0\x06\x02\0\0\0\0\x01"].concat();
+                let (code, rdata) = (RecordType::NSEC, NULL::with(data));
+                let proof = RData::Unknown { code, rdata };
+                answer.add_authority(Record::from_rdata(zone.clone(), 60, proof));
+            }
+            answer.add_authority(Record::from_rdata(zone, 60, RData::SOA(soa)));
         }
         answer
     }

@@ -25,9 +25,12 @@ pub(super) fn keep_what_was_asked(message: &mut Message, key: &Key) -> Result<()
     let asked = RecordType::from(key.qtype);
     let question = message.queries.first().ok_or(Unusable::Malformed)?;
     let chain = follow(&message.answers, &question.name, asked)?;
+    let is_step = |owner: &Name, rtype| is_step(owner, rtype, &chain, asked);
     message.answers.retain(|record| {
-        let covered = if key.dnssec_ok { covered_type(record) } else { None };
-        belongs(record, &chain, asked) || covered.is_some_and(|rtype| is_on(record, &chain, rtype))
+        let covered = covered_type(record).filter(|_| key.dnssec_ok);
+        record.dns_class == DNSClass::IN
+            && (is_step(&record.name, record.record_type()) && is_followed(record, &chain)
+                || covered.is_some_and(|rtype| is_step(&record.name, rtype)))
     });
     message.authorities.retain(|record| match record.record_type() {
         RecordType::SOA | RecordType::NS => chain.iter().any(|name| record.name.zone_of(name)),
@@ -40,6 +43,9 @@ pub(super) fn keep_what_was_asked(message: &mut Message, key: &Key) -> Result<()
 
 /// Brings the records of each RRset to its lowest time to live (RFC 2181 section 5.2).
 pub(super) fn level_times_to_live(records: &mut [Record]) {
+    if records.windows(2).all(|pair| matches!(pair, [one, next] if one.ttl == next.ttl)) {
+        return;
+    }
     let mut lowest: HashMap<(Name, RecordType), u32> = HashMap::new();
     for record in &*records {
         let ttl = lowest.entry((record.name.clone(), record.record_type())).or_insert(record.ttl);
@@ -75,34 +81,22 @@ fn of<'r>(records: &'r [Record], owner: &Name) -> impl Iterator<Item = &'r Recor
     records.iter().filter(move |record| record.name == *owner && record.dns_class == DNSClass::IN)
 }
 
-/// Whether a record is a step of the chain, the alias of names that a step came from (RFC 6672
-/// section 3.1), or the data at its end.
-fn belongs(record: &Record, chain: &[Name], asked: RecordType) -> bool {
-    let is_end = chain.last().is_some_and(|end| record.name == *end);
-    if record.dns_class != DNSClass::IN {
-        return false;
-    }
-    if is_end && is_asked(record.record_type(), asked) {
-        return true;
-    }
-    match &record.data {
-        RData::CNAME(target) => chain
-            .windows(2)
-            .any(|link| matches!(link, [from, to] if record.name == *from && target.0 == *to)),
-        _ => record.record_type() == RecordType::DNAME && is_above(&record.name, chain),
-    }
+/// Whether records of this owner and type are the data at the chain's end, an alias on the way
+/// there, or what makes such aliases (RFC 6672 section 3.1).
+fn is_step(owner: &Name, rtype: RecordType, chain: &[Name], asked: RecordType) -> bool {
+    let Some((end, links)) = chain.split_last() else { return false };
+    owner == end && is_asked(rtype, asked)
+        || rtype == RecordType::CNAME && links.contains(owner)
+        || rtype == RecordType::DNAME
+            && chain.iter().any(|name| owner != name && owner.zone_of(name))
 }
 
-/// Whether a signature over this type stands at a name where the chain has such records.
-fn is_on(signature: &Record, chain: &[Name], covered: RecordType) -> bool {
-    match covered {
-        RecordType::DNAME => is_above(&signature.name, chain),
-        _ => chain.contains(&signature.name),
-    }
-}
-
-fn is_above(owner: &Name, chain: &[Name]) -> bool {
-    chain.iter().any(|name| owner != name && owner.zone_of(name))
+/// Whether an alias is the one that was followed: a name has one alias (RFC 2181 section 10.1).
+fn is_followed(record: &Record, chain: &[Name]) -> bool {
+    let RData::CNAME(target) = &record.data else { return true };
+    let position = chain.iter().position(|name| *name == record.name);
+    let next = position.and_then(|position| chain.get(position + 1));
+    next.is_none_or(|next| *next == target.0)
 }
 
 fn is_asked(rtype: RecordType, asked: RecordType) -> bool {

@@ -306,6 +306,8 @@ fn r50_records_of_dnssec_are_for_those_who_ask_for_them() {
     let proof = dnssec_data(RecordType::NSEC, RecordType::ZERO);
     let mut message = response(ResponseCode::NoError, &[(60, address()), (60, signature.clone())]);
     message.add_answer(record("bank.example.", 60, signature.clone()));
+    let of_mail = dnssec_data(RecordType::RRSIG, RecordType::MX);
+    message.add_answer(record("www.example.", 60, of_mail));
     message.add_authority(record("a.example.", 60, proof));
     message.add_authority(record("a.example.", 60, signature.clone()));
     let wire = message.to_vec().unwrap();
@@ -319,4 +321,12 @@ fn r50_records_of_dnssec_are_for_those_who_ask_for_them() {
     let mut asked = response(ResponseCode::NoError, &[(60, signature)]);
     asked.queries[0].query_type = RecordType::RRSIG;
     assert_eq!(kept(&take_in(&asked, 0).unwrap()), ["www.example. RRSIG"]);
+}
+
+#[test]
+fn an_answer_with_a_part_missing_is_not_kept() {
+    let mut message = response(ResponseCode::NoError, &[(60, address())]);
+    message.metadata.truncation = true;
+
+    assert_eq!(take_in(&message, 0).unwrap().lifetime(), Duration::ZERO);
 }
