@@ -88,6 +88,11 @@ impl Story {
 }
 
 impl Client {
+    /// The same over UDP.
+    pub(crate) fn over_udp(self) -> Self {
+        Self { transport: Transport::Udp, ..self }
+    }
+
     /// The same, wanting DNSSEC's records.
     pub(crate) fn with_dnssec(self) -> Self {
         Self { dnssec_ok: true, ..self }

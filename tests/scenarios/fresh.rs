@@ -46,3 +46,15 @@ async fn r48_data_that_fail_validation_are_remembered_apart() {
     }
     assert_eq!(story.upstream.asked(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_one_client_was_told_is_remembered_for_all_on_every_road() {
+    let story = Story::begin("");
+    story.upstream.knows("www.example A", "192.0.2.1", 300);
+
+    story.client("10.0.0.1").ask("www.example A").await.gets("192.0.2.1");
+    story.later("1s").await;
+    let other = story.client("10.0.0.2").over_udp();
+    other.ask("wWw.Example A").await.gets("192.0.2.1").with_ttl(299).at_once();
+    assert_eq!(story.upstream.asked(), 1);
+}
