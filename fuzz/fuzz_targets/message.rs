@@ -134,21 +134,19 @@ fn check_reading(query: &Query, message: &Message) {
 
 /// Whether this is a query that must be read: one question with its name in full, and behind it
 /// nothing or an OPT record whose owner is the root's one octet (RFC 6891 section 6.1.2), not a
-/// pointer to one, and without options, whose form hickory does not mind. Other records may have names that `wire::skip_name` refuses on purpose, such
-/// as pointers into the header.
+/// pointer to one, and without options, whose form hickory does not mind. Other records may have
+/// names that `wire::skip_name` refuses on purpose, such as pointers into the header.
 fn is_plain_query(bytes: &[u8], message: &Message) -> bool {
     let [question] = message.queries.as_slice() else { return false };
     let name = wire_of(&question.name);
     let is_in_full = bytes.get(HEADER..).is_some_and(|rest| rest.starts_with(&name));
-    let opt_owner = bytes.get(HEADER + name.len() + 4);
+    let opt = bytes.get(HEADER + name.len() + 4..).unwrap_or_default();
+    let is_plain_opt = opt.first() == Some(&0) && opt.get(9..11) == Some(&[0, 0]);
     message.metadata.message_type == MessageType::Query
         && message.metadata.op_code == OpCode::Query
         && is_in_full
         && message.all_sections().next().is_none()
-        && message
-            .edns
-            .as_ref()
-            .is_none_or(|edns| opt_owner == Some(&0) && edns.options().as_ref().is_empty())
+        && (message.edns.is_none() || is_plain_opt)
 }
 
 /// Everything that we can say to a query ourselves is an answer to it.
