@@ -19,13 +19,18 @@ use hickory_proto::{
     },
 };
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Bytes, Incoming};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{ServerConfig, crypto::aws_lc_rs, pki_types::PrivateKeyDer};
-use tokio::{net::TcpListener, sync::Notify};
-use tokio_rustls::TlsAcceptor;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Notify,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use super::hostile::{self, Body, Hostility};
 
 /// The authority that signs every upstream of a lab.
 static AUTHORITY: LazyLock<CertifiedIssuer<'static, KeyPair>> = LazyLock::new(|| {
@@ -58,6 +63,7 @@ pub(crate) struct Fake {
     ttl: u32,
     conduct: Conduct,
     gate: Option<Arc<Notify>>,
+    hostility: Option<Hostility>,
 }
 
 /// How an upstream behaves.
@@ -68,6 +74,15 @@ enum Conduct {
     Status(StatusCode),
     WrongQuestion,
     Hang,
+}
+
+/// How a connection may end before its time.
+#[derive(Default)]
+pub(super) struct Ending {
+    /// Takes no more requests (GOAWAY, RFC 9113 section 6.8).
+    pub(super) farewell: Notify,
+    /// Is gone without a word.
+    pub(super) cut: Notify,
 }
 
 /// A running upstream.
@@ -91,7 +106,13 @@ impl Running {
 impl Fake {
     /// An upstream that knows no name.
     pub(crate) fn new() -> Self {
-        Self { records: Vec::new(), ttl: 300, conduct: Conduct::Answer, gate: None }
+        Self {
+            records: Vec::new(),
+            ttl: 300,
+            conduct: Conduct::Answer,
+            gate: None,
+            hostility: None,
+        }
     }
 
     /// Knows an address.
@@ -164,6 +185,12 @@ impl Fake {
         self
     }
 
+    /// Plays a trick with every answer, until its mood turns.
+    pub(crate) fn hostile(mut self, hostility: &Hostility) -> Self {
+        self.hostility = Some(hostility.clone());
+        self
+    }
+
     fn record(mut self, name: &str, data: RData) -> Self {
         self.records.push(Record::from_rdata(to_name(name), self.ttl, data));
         self
@@ -179,32 +206,53 @@ impl Fake {
                 let (stream, _) = listener.accept().await.unwrap();
                 let (fake, counted, tls) = (fake.clone(), counted.clone(), tls.clone());
                 tokio::spawn(async move {
-                    let Ok(stream) = tls.accept(stream).await else { return };
-                    let service = hyper::service::service_fn(move |request| {
-                        counted.fetch_add(1, Ordering::SeqCst);
-                        let fake = fake.clone();
-                        async move { fake.respond(request).await }
-                    });
-                    // How a connection ends is the server's affair.
-                    let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-                        .serve_connection(TokioIo::new(stream), service)
-                        .await;
+                    if let Ok(stream) = tls.accept(stream).await {
+                        fake.serve(stream, counted).await;
+                    }
                 });
             }
         });
         Running { address, hits }
     }
 
-    async fn respond(&self, request: Request<Incoming>) -> hyper::Result<Response<Full<Bytes>>> {
-        let body = request.into_body().collect().await?.to_bytes();
+    /// Serves one connection until either side has enough of it.
+    async fn serve(self: Arc<Self>, stream: TlsStream<TcpStream>, hits: Arc<AtomicUsize>) {
+        let ending = Arc::new(Ending::default());
+        let service = hyper::service::service_fn(|request| {
+            hits.fetch_add(1, Ordering::SeqCst);
+            let (fake, ending) = (self.clone(), ending.clone());
+            async move { fake.respond(request, &ending).await }
+        });
+        let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        loop {
+            tokio::select! {
+                // How a connection ends is the server's affair.
+                _ = connection.as_mut() => break,
+                () = ending.farewell.notified() => connection.as_mut().graceful_shutdown(),
+                () = ending.cut.notified() => break,
+            }
+        }
+    }
+
+    async fn respond(
+        &self,
+        request: Request<Incoming>,
+        ending: &Ending,
+    ) -> Result<Response<Body>, hostile::Reset> {
+        let body = request.into_body().collect().await.map_err(|_| hostile::Reset)?.to_bytes();
         if let Some(gate) = &self.gate {
             gate.notified().await;
         }
         let query = Message::from_vec(&body).expect("the server sends DNS messages");
+        if let Some(trick) = self.hostility.as_ref().and_then(Hostility::trick) {
+            return trick.play(self.answer(&query), ending).await;
+        }
         let answer = match self.conduct {
             Conduct::Hang => std::future::pending().await,
             Conduct::Status(status) => {
-                return Ok(Response::builder().status(status).body(Full::default()).unwrap());
+                return Ok(hostile::response(status, Vec::new()));
             }
             Conduct::Fail(rcode) => reply(&query, rcode),
             Conduct::WrongQuestion => {
@@ -214,11 +262,7 @@ impl Fake {
             }
             Conduct::Answer => self.answer(&query),
         };
-        let body = Full::from(answer.to_vec().unwrap());
-        Ok(Response::builder()
-            .header("content-type", "application/dns-message")
-            .body(body)
-            .unwrap())
+        Ok(hostile::response(StatusCode::OK, answer.to_vec().unwrap()))
     }
 
     fn answer(&self, query: &Message) -> Message {
@@ -266,7 +310,7 @@ fn reply(query: &Message, rcode: ResponseCode) -> Message {
     reply
 }
 
-fn to_name(name: &str) -> Name {
+pub(super) fn to_name(name: &str) -> Name {
     Name::from_ascii(format!("{name}.")).unwrap()
 }
 
