@@ -19,8 +19,8 @@ use hickory_proto::{
     },
 };
 use http::{Request, Response, StatusCode};
-use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{ServerConfig, crypto::aws_lc_rs, pki_types::PrivateKeyDer};
@@ -30,7 +30,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::hostile::{self, Body, Hostility};
+use super::hostile::{Body, Ending, Hostility, Reset};
 
 /// The authority that signs every upstream of a lab.
 static AUTHORITY: LazyLock<CertifiedIssuer<'static, KeyPair>> = LazyLock::new(|| {
@@ -59,11 +59,11 @@ pub(crate) fn plain_client() -> reqwest::Client {
 /// What an upstream knows and how it behaves, until it starts.
 #[derive(Clone)]
 pub(crate) struct Fake {
+    hostility: Option<Hostility>,
     records: Vec<Record>,
     ttl: u32,
     conduct: Conduct,
     gate: Option<Arc<Notify>>,
-    hostility: Option<Hostility>,
 }
 
 /// How an upstream behaves.
@@ -74,15 +74,6 @@ enum Conduct {
     Status(StatusCode),
     WrongQuestion,
     Hang,
-}
-
-/// How a connection may end before its time.
-#[derive(Default)]
-pub(super) struct Ending {
-    /// Takes no more requests (GOAWAY, RFC 9113 section 6.8).
-    pub(super) farewell: Notify,
-    /// Is gone without a word.
-    pub(super) cut: Notify,
 }
 
 /// A running upstream.
@@ -107,11 +98,11 @@ impl Fake {
     /// An upstream that knows no name.
     pub(crate) fn new() -> Self {
         Self {
+            hostility: None,
             records: Vec::new(),
             ttl: 300,
             conduct: Conduct::Answer,
             gate: None,
-            hostility: None,
         }
     }
 
@@ -173,6 +164,12 @@ impl Fake {
         self
     }
 
+    /// Plays a trick with every answer, until it turns honest.
+    pub(crate) fn hostile(mut self, hostility: &Hostility) -> Self {
+        self.hostility = Some(hostility.clone());
+        self
+    }
+
     /// Never answers.
     pub(crate) fn hanging(mut self) -> Self {
         self.conduct = Conduct::Hang;
@@ -182,12 +179,6 @@ impl Fake {
     /// Answers each request only after one permit of the gate.
     pub(crate) fn gated(mut self, gate: &Arc<Notify>) -> Self {
         self.gate = Some(gate.clone());
-        self
-    }
-
-    /// Plays a trick with every answer, until its mood turns.
-    pub(crate) fn hostile(mut self, hostility: &Hostility) -> Self {
-        self.hostility = Some(hostility.clone());
         self
     }
 
@@ -221,7 +212,7 @@ impl Fake {
         let service = hyper::service::service_fn(|request| {
             hits.fetch_add(1, Ordering::SeqCst);
             let (fake, ending) = (self.clone(), ending.clone());
-            async move { fake.respond(request, &ending).await }
+            async move { fake.meet(request, &ending).await }
         });
         let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
             .serve_connection(TokioIo::new(stream), service);
@@ -236,23 +227,31 @@ impl Fake {
         }
     }
 
-    async fn respond(
+    /// Meets a request as its mood is.
+    async fn meet(
         &self,
         request: Request<Incoming>,
         ending: &Ending,
-    ) -> Result<Response<Body>, hostile::Reset> {
-        let body = request.into_body().collect().await.map_err(|_| hostile::Reset)?.to_bytes();
+    ) -> Result<Response<Body>, Reset> {
+        let Some(trick) = self.hostility.as_ref().and_then(Hostility::trick) else {
+            let response = self.respond(request).await.map_err(|_| Reset)?;
+            return Ok(response.map(Full::boxed_unsync));
+        };
+        let body = request.into_body().collect().await.map_err(|_| Reset)?.to_bytes();
+        let query = Message::from_vec(&body).expect("the server sends DNS messages");
+        trick.play(self.answer(&query), ending).await
+    }
+
+    async fn respond(&self, request: Request<Incoming>) -> hyper::Result<Response<Full<Bytes>>> {
+        let body = request.into_body().collect().await?.to_bytes();
         if let Some(gate) = &self.gate {
             gate.notified().await;
         }
         let query = Message::from_vec(&body).expect("the server sends DNS messages");
-        if let Some(trick) = self.hostility.as_ref().and_then(Hostility::trick) {
-            return trick.play(self.answer(&query), ending).await;
-        }
         let answer = match self.conduct {
             Conduct::Hang => std::future::pending().await,
             Conduct::Status(status) => {
-                return Ok(hostile::response(status, Vec::new()));
+                return Ok(Response::builder().status(status).body(Full::default()).unwrap());
             }
             Conduct::Fail(rcode) => reply(&query, rcode),
             Conduct::WrongQuestion => {
@@ -262,7 +261,11 @@ impl Fake {
             }
             Conduct::Answer => self.answer(&query),
         };
-        Ok(hostile::response(StatusCode::OK, answer.to_vec().unwrap()))
+        let body = Full::from(answer.to_vec().unwrap());
+        Ok(Response::builder()
+            .header("content-type", "application/dns-message")
+            .body(body)
+            .unwrap())
     }
 
     fn answer(&self, query: &Message) -> Message {

@@ -19,8 +19,7 @@ use hickory_proto::op::Message;
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Bytes, Frame};
-
-use super::doh::Ending;
+use tokio::sync::Notify;
 
 pub(crate) use tricks::{POISON, TRICKS, VICTIM};
 
@@ -31,6 +30,15 @@ pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
 #[derive(Debug, thiserror::Error)]
 #[error("the stream is reset")]
 pub(super) struct Reset;
+
+/// How a connection may end before its time.
+#[derive(Default)]
+pub(super) struct Ending {
+    /// It takes no more requests (GOAWAY, RFC 9113 section 6.8).
+    pub(super) farewell: Notify,
+    /// It is gone without a word.
+    pub(super) cut: Notify,
+}
 
 /// A trick that an upstream plays until it turns honest.
 #[derive(Clone)]
@@ -110,12 +118,12 @@ impl Trick {
         match self.deed {
             Deed::Message(change) => {
                 change(&mut answer);
-                Ok(response(StatusCode::OK, answer.to_vec().unwrap()))
+                Ok(response(answer.to_vec().unwrap()))
             }
             Deed::Octets(change) => {
                 let mut octets = answer.to_vec().unwrap();
                 change(&mut octets);
-                Ok(response(StatusCode::OK, octets))
+                Ok(response(octets))
             }
             Deed::Http(http) => http.play(answer.to_vec().unwrap(), ending).await,
         }
@@ -124,7 +132,7 @@ impl Trick {
 
 impl Http {
     async fn play(self, octets: Vec<u8>, ending: &Ending) -> Result<Response<Body>, Reset> {
-        let mut good = response(StatusCode::OK, octets.clone());
+        let mut good = response(octets.clone());
         match self {
             Self::Status(status) => {
                 *good.status_mut() = StatusCode::from_u16(status).unwrap();
@@ -165,12 +173,9 @@ impl Http {
 }
 
 /// A response with a DNS message, or what is said to be one.
-pub(super) fn response(status: StatusCode, octets: Vec<u8>) -> Response<Body> {
-    Response::builder()
-        .status(status)
-        .header("content-type", "application/dns-message")
-        .body(whole(octets))
-        .unwrap()
+fn response(octets: Vec<u8>) -> Response<Body> {
+    let builder = Response::builder().header("content-type", "application/dns-message");
+    builder.body(whole(octets)).unwrap()
 }
 
 fn whole(octets: Vec<u8>) -> Body {
