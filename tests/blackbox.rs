@@ -11,6 +11,7 @@ mod blocking;
 mod cli;
 mod dig;
 mod edns;
+mod hostile;
 mod lists;
 mod metrics;
 mod packets;

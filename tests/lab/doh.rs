@@ -25,8 +25,13 @@ use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{ServerConfig, crypto::aws_lc_rs, pki_types::PrivateKeyDer};
-use tokio::{net::TcpListener, sync::Notify};
-use tokio_rustls::TlsAcceptor;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Notify,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use super::hostile::{Body, Ending, Hostility, Reset};
 
 /// The authority that signs every upstream of a lab.
 static AUTHORITY: LazyLock<CertifiedIssuer<'static, KeyPair>> = LazyLock::new(|| {
@@ -55,6 +60,7 @@ pub(crate) fn plain_client() -> reqwest::Client {
 /// What an upstream knows and how it behaves, until it starts.
 #[derive(Clone)]
 pub(crate) struct Fake {
+    hostility: Option<Hostility>,
     records: Vec<Record>,
     ttl: u32,
     conduct: Conduct,
@@ -94,6 +100,7 @@ impl Fake {
     /// An upstream that knows no name.
     pub(crate) fn new() -> Self {
         Self {
+            hostility: None,
             records: Vec::new(),
             ttl: 300,
             conduct: Conduct::Answer,
@@ -160,6 +167,12 @@ impl Fake {
         self
     }
 
+    /// Plays a trick with every answer, until it turns honest.
+    pub(crate) fn hostile(mut self, hostility: &Hostility) -> Self {
+        self.hostility = Some(hostility.clone());
+        self
+    }
+
     /// Never answers.
     pub(crate) fn hanging(mut self) -> Self {
         self.conduct = Conduct::Hang;
@@ -193,20 +206,49 @@ impl Fake {
                 let (stream, _) = listener.accept().await.unwrap();
                 let (fake, counted, tls) = (fake.clone(), counted.clone(), tls.clone());
                 tokio::spawn(async move {
-                    let Ok(stream) = tls.accept(stream).await else { return };
-                    let service = hyper::service::service_fn(move |request| {
-                        counted.fetch_add(1, Ordering::SeqCst);
-                        let fake = fake.clone();
-                        async move { fake.respond(request).await }
-                    });
-                    // How a connection ends is the server's affair.
-                    let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-                        .serve_connection(TokioIo::new(stream), service)
-                        .await;
+                    if let Ok(stream) = tls.accept(stream).await {
+                        fake.serve(stream, counted).await;
+                    }
                 });
             }
         });
         Running { address, hits }
+    }
+
+    /// Serves one connection until either side has enough of it.
+    async fn serve(self: Arc<Self>, stream: TlsStream<TcpStream>, hits: Arc<AtomicUsize>) {
+        let ending = Arc::new(Ending::default());
+        let service = hyper::service::service_fn(|request| {
+            hits.fetch_add(1, Ordering::SeqCst);
+            let (fake, ending) = (self.clone(), ending.clone());
+            async move { fake.meet(request, &ending).await }
+        });
+        let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        loop {
+            tokio::select! {
+                // How a connection ends is the server's affair.
+                _ = connection.as_mut() => break,
+                () = ending.farewell.notified() => connection.as_mut().graceful_shutdown(),
+                () = ending.cut.notified() => break,
+            }
+        }
+    }
+
+    /// Meets a request as its mood is.
+    async fn meet(
+        &self,
+        request: Request<Incoming>,
+        ending: &Ending,
+    ) -> Result<Response<Body>, Reset> {
+        let Some(trick) = self.hostility.as_ref().and_then(Hostility::trick) else {
+            let response = self.respond(request).await.map_err(|_| Reset)?;
+            return Ok(response.map(Full::boxed_unsync));
+        };
+        let body = request.into_body().collect().await.map_err(|_| Reset)?.to_bytes();
+        let query = Message::from_vec(&body).expect("the server sends DNS messages");
+        trick.play(self.answer(&query), ending).await
     }
 
     async fn respond(&self, request: Request<Incoming>) -> hyper::Result<Response<Full<Bytes>>> {
@@ -283,7 +325,7 @@ fn reply(query: &Message, rcode: ResponseCode) -> Message {
     reply
 }
 
-fn to_name(name: &str) -> Name {
+pub(super) fn to_name(name: &str) -> Name {
     Name::from_ascii(format!("{name}.")).unwrap()
 }
 

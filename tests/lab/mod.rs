@@ -7,6 +7,7 @@
 
 mod ask;
 mod doh;
+mod hostile;
 
 use std::{fmt::Write as _, net::SocketAddr, path::PathBuf};
 
@@ -18,6 +19,7 @@ use tempfile::TempDir;
 
 pub(crate) use ask::{Conversation, Reply, frame, question};
 pub(crate) use doh::{Fake, plain_client};
+pub(crate) use hostile::{Expected, Hostility, POISON, TRICKS, Trick, VICTIM};
 
 /// What a lab is made of, until it starts.
 pub(crate) struct LabBuilder {

@@ -1,0 +1,121 @@
+//! Upstreams that lie, break and stall: every query has its answer in time, and nothing of what
+//! they tried is left once they are honest.
+
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt as _, stream};
+use hickory_proto::rr::{DNSClass, Name, RData, RecordType};
+
+use crate::lab::{Expected, Fake, Hostility, Lab, POISON, Reply, TRICKS, Trick, VICTIM};
+
+/// `upstream.timeout` of every lab here.
+const BUDGET: Duration = Duration::from_secs(1);
+
+/// What this machine may add when many labs run at once.
+const SLACK: Duration = Duration::from_secs(4);
+
+/// Labs that run at once.
+const AT_ONCE: usize = 8;
+
+/// The name asked about over each transport, while the upstream is hostile and after.
+const ASKED: [(&str, Way); 2] = [("udp.example", Way::Udp), ("tcp.example", Way::Tcp)];
+
+/// What both have for address.
+const RIGHT: &str = "192.0.2.1";
+
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Udp,
+    Tcp,
+}
+
+#[tokio::test]
+async fn r77_r78_every_trick_has_its_answer_in_time_and_leaves_nothing_behind() {
+    assert!(TRICKS.len() >= 20);
+    let runs = stream::iter(TRICKS).map(|trick| tokio::spawn(withstand(trick)));
+    let lost =
+        runs.buffer_unordered(AT_ONCE).filter(|run| std::future::ready(run.is_err())).count().await;
+    assert_eq!(lost, 0, "tricks that worked; each has its panic above");
+}
+
+async fn withstand(trick: &'static Trick) {
+    let hostility = Hostility::new(trick);
+    let fake = ASKED.iter().fold(Fake::new(), |fake, (name, _)| fake.a(name, [192, 0, 2, 1]));
+    let fake = fake.a(VICTIM, [192, 0, 2, 2]).hostile(&hostility);
+    let lab = Lab::builder().upstream(fake).config("upstream.timeout = '1s'").start().await;
+
+    for (name, way) in ASKED {
+        let started = Instant::now();
+        let reply = ask(&lab, name, way).await;
+        let what = format!("{}, over {way:?}: {reply:?}", trick.name);
+        assert!(started.elapsed() < BUDGET + SLACK, "late: {what}");
+        let seen = seen(&reply, name);
+        let is_met = match trick.expected {
+            Expected::Nothing => seen != Expected::Right,
+            expected => seen == expected,
+        };
+        assert!(is_met, "{:?} expected of {what}", trick.expected);
+        assert!(reply.ede().iter().all(|(_, text)| is_fit_to_print(text)), "{what}");
+        assert!(reply.message.all_sections().all(|record| record.ttl <= 86_400), "{what}");
+    }
+
+    hostility.end();
+    for (_, way) in ASKED {
+        let reply = ask(&lab, VICTIM, way).await;
+        assert_eq!(reply.addresses(), ["192.0.2.2"], "{}, over {way:?}", trick.name);
+    }
+    for (name, way) in ASKED {
+        comes_to_be_right(&lab, name, way).await;
+    }
+}
+
+async fn ask(lab: &Lab, name: &str, way: Way) -> Reply {
+    match way {
+        Way::Udp => lab.ask_udp(name, "A").await,
+        Way::Tcp => lab.ask(name, "A").await,
+    }
+}
+
+/// What a client makes of an answer; never anything about another name.
+fn seen(reply: &Reply, name: &str) -> Expected {
+    assert_eq!(reply.message.queries[0].name, Name::from_ascii(format!("{name}.")).unwrap());
+    let addresses = addresses_of(reply, name);
+    assert!(!addresses.contains(&POISON.to_owned()), "{reply:?}");
+    match (reply.rcode(), addresses.as_slice()) {
+        (2, []) if matches!(reply.ede()[..], [(22 | 23, _)]) => Expected::Failure,
+        (2, _) => panic!("no reason: {reply:?}"),
+        (0 | 3, addresses @ [_, ..]) => {
+            assert_eq!(addresses, [RIGHT]);
+            Expected::Right
+        }
+        _ => Expected::Nothing,
+    }
+}
+
+/// Whether a reason can go into a terminal and a log as it is.
+fn is_fit_to_print(text: &str) -> bool {
+    text.len() <= 200 && !text.chars().any(char::is_control)
+}
+
+/// The addresses that belong to a name.
+fn addresses_of(reply: &Reply, name: &str) -> Vec<String> {
+    let owner = Name::from_ascii(format!("{name}.")).unwrap();
+    let own = |record: &&hickory_proto::rr::Record| {
+        record.name == owner
+            && (record.record_type(), record.dns_class) == (RecordType::A, DNSClass::IN)
+    };
+    let address = |data: &RData| data.ip_addr().map(|address| address.to_string());
+    reply.message.answers.iter().filter(own).filter_map(|record| address(&record.data)).collect()
+}
+
+/// Asks until what was remembered of the failure is forgotten, which takes seconds at most.
+async fn comes_to_be_right(lab: &Lab, name: &str, way: Way) {
+    let started = Instant::now();
+    loop {
+        let reply = ask(lab, name, way).await;
+        if addresses_of(&reply, name) == [RIGHT] {
+            return;
+        }
+        assert!(started.elapsed() < Duration::from_secs(6), "{reply:?}");
+    }
+}
