@@ -22,3 +22,4 @@ mod scenarios;
 mod shutdown;
 mod tcp;
 mod upstreams;
+mod verdicts;
