@@ -13,6 +13,7 @@ mod dig;
 mod edns;
 mod lists;
 mod metrics;
+mod noise;
 mod packets;
 mod program;
 mod ratelimit;
