@@ -9,6 +9,7 @@ mod admin;
 mod answers;
 mod blocking;
 mod cli;
+mod differential;
 mod dig;
 mod edns;
 mod lists;
