@@ -1,6 +1,6 @@
 //! Questions over real sockets, and answers that read well in assertions.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use hickory_proto::{
     op::{Edns, Message, MessageType, OpCode, Query},
@@ -76,10 +76,7 @@ impl Lab {
 
     /// Opens a connection.
     pub(crate) async fn connect(&self) -> Conversation {
-        let stream = TcpStream::connect(self.dns()).await.expect("it listens");
-        // What a test has sent has arrived, and does not wait in its own kernel.
-        stream.set_nodelay(true).unwrap();
-        Conversation { stream }
+        Conversation::with(self.dns()).await
     }
 }
 
@@ -96,6 +93,14 @@ pub(crate) struct Conversation {
 }
 
 impl Conversation {
+    /// Opens a connection to a server.
+    pub(crate) async fn with(server: SocketAddr) -> Self {
+        let stream = TcpStream::connect(server).await.expect("it listens");
+        // What a test has sent has arrived, and does not wait in its own kernel.
+        stream.set_nodelay(true).unwrap();
+        Self { stream }
+    }
+
     /// Sends one message in its frame.
     pub(crate) async fn send(&mut self, message: &[u8]) {
         self.stream.write_all(&frame(message)).await.unwrap();

@@ -66,7 +66,11 @@ pub(crate) struct Fake {
     conduct: Conduct,
     gate: Option<Arc<Notify>>,
     gates: HashMap<Name, Arc<Notify>>,
+    answering: Option<Answering>,
 }
+
+/// Makes an answer of a query.
+pub(crate) type Answering = Arc<dyn Fn(&Message) -> Message + Send + Sync>;
 
 /// How an upstream behaves.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -106,6 +110,7 @@ impl Fake {
             conduct: Conduct::Answer,
             gate: None,
             gates: HashMap::new(),
+            answering: None,
         }
     }
 
@@ -176,6 +181,12 @@ impl Fake {
     /// Never answers.
     pub(crate) fn hanging(mut self) -> Self {
         self.conduct = Conduct::Hang;
+        self
+    }
+
+    /// Answers as this says, in place of what it knows.
+    pub(crate) fn answering(mut self, answering: Answering) -> Self {
+        self.answering = Some(answering);
         self
     }
 
@@ -271,7 +282,10 @@ impl Fake {
                 answer.queries = vec![Query::query(to_name("other.example"), RecordType::A)];
                 answer
             }
-            Conduct::Answer => self.answer(&query),
+            Conduct::Answer => match &self.answering {
+                Some(answering) => answering(&query),
+                None => self.answer(&query),
+            },
         };
         let body = Full::from(answer.to_vec().unwrap());
         Ok(Response::builder()

@@ -122,6 +122,11 @@ impl Lab {
         }
     }
 
+    /// The settings that lead to this lab's upstreams, for a program of its own.
+    pub(crate) fn preamble(&self) -> &str {
+        &self.preamble
+    }
+
     /// Gives the running server another configuration.
     pub(crate) async fn reload(&self, toml: &str) {
         self.server.reload(parse(&self.preamble, toml)).await.expect("it is taken over");
