@@ -58,7 +58,7 @@ pub(crate) const TRICKS: &[Trick] = &[
     trick("an address of three octets", Octets(|o| append(o, 1, &[192, 0, 2])), Failure),
     trick("data beyond the end", Octets(data_beyond_the_end), Failure),
     trick("two OPT records", Octets(|o| append(o, 41, b"")), Failure),
-    trick("OPT among the answers", Octets(opt_among_answers), Failure),
+    trick("OPT among the answers", Octets(|o| opt_among_answers(o)), Failure),
     trick("OPT of a name", Octets(opt_of_a_name), Failure),
     trick("ten thousand options", Says(|m| (0..10_000).for_each(|_| option(m, 100, b""))), Right),
     trick("a reason without end", Says(|m| option(m, 15, &[b'x'; 60_000])), Right),
