@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader},
+    net::TcpStream,
     path::Path,
     process::{Child, ChildStderr, Command, Stdio},
     time::{Duration, Instant},
@@ -22,9 +23,13 @@ struct Program {
 
 impl Program {
     fn start() -> Self {
+        Self::start_as(Command::new(env!("CARGO_BIN_EXE_dnsward")))
+    }
+
+    fn start_as(mut command: Command) -> Self {
         let directory = tempfile::tempdir().unwrap();
         write_config(directory.path(), "one.example");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_dnsward"))
+        let mut child = command
             .args(["serve", "--config", "current.toml"])
             .current_dir(directory.path())
             .stdout(Stdio::null())
@@ -120,4 +125,18 @@ fn a_bad_configuration_changes_nothing_and_is_told() {
     assert!(program.comes_to_say("dns.udp: is not a value this key can have"));
     assert!(program.comes_to_block("one.example"));
     assert!(program.terminate());
+}
+
+#[test]
+fn out_of_descriptors_the_longest_idle_connections_make_room() {
+    let mut limited = Command::new("sh");
+    let run = "ulimit -n 80; exec \"$0\" \"$@\"";
+    limited.args(["-c", run, env!("CARGO_BIN_EXE_dnsward")]);
+    let mut program = Program::start_as(limited);
+
+    let idle: Vec<_> = (0..200).map(|_| TcpStream::connect(&program.dns).unwrap()).collect();
+
+    assert!(program.comes_to_say("connections cannot be taken"));
+    assert!(program.comes_to_block("one.example"));
+    drop(idle);
 }

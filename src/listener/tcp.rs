@@ -26,7 +26,11 @@ pub use seats::{Seat, Seats};
 /// unbound's default is the same).
 pub const IDLE_SECONDS: u16 = 30;
 
-/// Pause after the kernel had no file descriptor for a new connection.
+/// Pause after the kernel had no file descriptor for a new connection, while those that were told
+/// to leave do so.
+const DESCRIPTOR_PAUSE: Duration = Duration::from_millis(5);
+
+/// The same where nobody is idle: until somebody is.
 const NO_DESCRIPTOR_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves a listener until the drain, then until its queue is empty and every answer is sent.
@@ -37,20 +41,28 @@ pub async fn serve(
     mut drain: Drain,
 ) {
     let mut tasks = JoinSet::new();
+    // Said once, not for every connection that comes meanwhile.
+    let mut is_short = false;
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
+                    is_short = false;
                     // Where there is no seat, the connection is closed by being dropped.
                     if let Some(seat) = seats.take(limits(&pipeline).tcp_connections) {
                         let served = serve_one(stream, peer, seat, pipeline.clone(), drain.clone());
                         tasks.spawn_local(served);
                     }
                 }
+                // It was gone before we came to it.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be taken");
-                    seats.make_room();
-                    sleep(NO_DESCRIPTOR_PAUSE).await;
+                    if !is_short {
+                        tracing::warn!(%error, "connections cannot be taken; idle ones make room");
+                    }
+                    is_short = true;
+                    let has_room = seats.make_room();
+                    sleep(if has_room { DESCRIPTOR_PAUSE } else { NO_DESCRIPTOR_PAUSE }).await;
                 }
             },
             () = drain.started() => break,

@@ -100,6 +100,8 @@ impl Connection {
         self.write().await?;
         loop {
             match self.next_event(last_active, drain).await? {
+                // It has had its answers long ago, and its descriptor may be needed too.
+                Event::Unseated if self.waiting.is_empty() => return Ok(()),
                 Event::Read(0) | Event::Late | Event::Unseated => self.is_open = false,
                 Event::Read(_) => self.take_frames().await?,
                 Event::Answer(answer) => {

@@ -23,6 +23,10 @@ use table::Table;
 /// What a seat says in place of a time while its client is owed an answer.
 const BUSY: u64 = u64::MAX;
 
+/// How many leave at once where the process has no file descriptor left: one for the new
+/// connection and some for what else needs one.
+const A_FEW: usize = 8;
+
 /// All seats, shared by the threads that take connections.
 pub struct Seats {
     table: Mutex<Table>,
@@ -68,11 +72,11 @@ impl Seats {
         Some(Seat { seats: self.clone(), number, place })
     }
 
-    /// Has whoever has been idle longest leave, where somebody is idle.
-    pub fn make_room(&self) {
-        if self.lock().free_idlest(self.now()) {
-            self.metrics.count_room(Room::ClosedForAll);
-        }
+    /// Has those who have been idle longest leave, a few at a time; whether anybody is idle.
+    pub fn make_room(&self) -> bool {
+        let freed = (0..A_FEW).take_while(|_| self.lock().free_idlest(self.now())).count();
+        (0..freed).for_each(|_| self.metrics.count_room(Room::ClosedForAll));
+        freed > 0
     }
 
     fn now(&self) -> u64 {
