@@ -59,7 +59,7 @@ pub(crate) struct Trick {
 pub(crate) enum Expected {
     /// The right addresses: the trick does no harm.
     Right,
-    /// An answer without addresses.
+    /// No address: an answer without any, or a failure.
     Nothing,
     /// SERVFAIL with the reason that no upstream answered, or answered well.
     Failure,

@@ -9,7 +9,7 @@ use hickory_proto::{
     op::{Message, MessageType, OpCode, Query, ResponseCode},
     rr::{
         DNSClass, Name, RData, Record, RecordType,
-        rdata::{AAAA, CNAME, NS, NULL, SOA, TXT},
+        rdata::{AAAA, CNAME, NS, NULL, SOA, TXT, opt::EdnsOption},
     },
 };
 
@@ -58,6 +58,16 @@ pub(crate) const TRICKS: &[Trick] = &[
     trick("an address of three octets", Octets(|o| append(o, 1, &[192, 0, 2])), Failure),
     trick("data beyond the end", Octets(data_beyond_the_end), Failure),
     trick("two OPT records", Octets(|o| append(o, 41, b"")), Failure),
+    trick("OPT among the answers", Octets(|o| opt_among_answers(o)), Failure),
+    trick("OPT of a name", Octets(opt_of_a_name), Failure),
+    trick("ten thousand options", Says(|m| (0..10_000).for_each(|_| option(m, 100, b""))), Right),
+    trick("a reason without end", Says(|m| option(m, 15, &[b'x'; 60_000])), Right),
+    trick(
+        "a reason that writes lines",
+        Says(|m| option(m, 15, b"\0\x06\r\n\x1b[31mx\0\xff")),
+        Right,
+    ),
+    trick("a reason of one octet", Says(|m| option(m, 15, b"\0")), Right),
     trick("the largest message", Says(swell), Right),
     trick("a message that is too large", Octets(|o| o.resize(65_536, 0)), Failure),
     // The answer.
@@ -207,6 +217,23 @@ fn swell(message: &mut Message) {
     let room = 65_535 - message.to_vec().unwrap().len();
     // Owner, type, class, time to live, length, and two strings with theirs.
     message.additionals.extend((0..room / (11 + 512)).map(|_| record()));
+}
+
+fn option(message: &mut Message, code: u16, data: &[u8]) {
+    let edns = message.edns.as_mut().expect("the server speaks EDNS");
+    edns.options_mut().insert(EdnsOption::Unknown(code, data.to_vec()));
+}
+
+/// Says that OPT, the only additional record, is an answer.
+fn opt_among_answers(octets: &mut [u8]) {
+    octets[7] += 1;
+    octets[11] -= 1;
+}
+
+/// Gives OPT, which is last and whose owner is the root, the name of the question.
+fn opt_of_a_name(octets: &mut Vec<u8>) {
+    let owner = octets.len() - 11;
+    octets.splice(owner..=owner, [0xc0, 12]);
 }
 
 /// Adds a record of the root behind all others.
