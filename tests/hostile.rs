@@ -8,14 +8,17 @@ use hickory_proto::rr::{DNSClass, Name, RData, RecordType};
 
 use crate::lab::{Expected, Fake, Hostility, Lab, POISON, Reply, TRICKS, Trick, VICTIM};
 
-/// `upstream.timeout` of every lab here.
-const BUDGET: Duration = Duration::from_secs(1);
+/// `upstream.timeout` where the trick is to make us wait.
+const BUDGET: &str = "upstream.timeout = '1s'";
 
-/// What this machine may add when many labs run at once.
-const SLACK: Duration = Duration::from_secs(4);
+/// Longest that an answer may take, on a machine that does other things too.
+const LATE: Duration = Duration::from_secs(6);
+
+/// Longest until a failure is forgotten.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Labs that run at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 4;
 
 /// The name asked about over each transport, while the upstream is hostile and after.
 const ASKED: [(&str, Way); 2] = [("udp.example", Way::Udp), ("tcp.example", Way::Tcp)];
@@ -31,24 +34,50 @@ enum Way {
 
 #[tokio::test]
 async fn r77_r78_every_trick_has_its_answer_in_time_and_leaves_nothing_behind() {
-    assert!(TRICKS.len() >= 20);
-    let runs = stream::iter(TRICKS).map(|trick| tokio::spawn(withstand(trick)));
-    let lost =
-        runs.buffer_unordered(AT_ONCE).filter(|run| std::future::ready(run.is_err())).count().await;
-    assert_eq!(lost, 0, "tricks that worked; each has its panic above");
+    try_all(TRICKS.iter(), withstand).await;
+}
+
+#[tokio::test]
+async fn r77_r40_an_honest_upstream_answers_for_a_hostile_one() {
+    try_all(TRICKS.iter().filter(|trick| trick.is_below_dns()), evade).await;
+}
+
+/// Tries tricks, each in a task of its own so that one that works does not hide another.
+async fn try_all<F: Future<Output = ()> + Send + 'static>(
+    tricks: impl Iterator<Item = &'static Trick>,
+    defend: fn(&'static Trick) -> F,
+) {
+    let runs = stream::iter(tricks).map(|trick| tokio::spawn(defend(trick)));
+    let runs: Vec<_> = runs.buffer_unordered(AT_ONCE).collect().await;
+    let lost = runs.iter().filter(|run| run.is_err()).count();
+    assert_eq!(lost, 0, "tricks that worked, each with its panic above");
+}
+
+/// With a second upstream, what the first one fails at is done by the other.
+async fn evade(trick: &'static Trick) {
+    let fake = || Fake::new().a("www.example", [192, 0, 2, 1]);
+    let hostile = fake().hostile(&Hostility::new(trick));
+    let lab = Lab::builder().upstream(hostile).upstream(fake()).start().await;
+
+    let reply = lab.ask("www.example", "A").await;
+
+    let sent: usize = lab.upstreams.iter().map(|upstream| upstream.hits()).sum();
+    assert!(sent <= 3, "{} was tried {sent} times", trick.name);
+    assert_eq!(reply.addresses(), [RIGHT], "{}: {reply:?}", trick.name);
 }
 
 async fn withstand(trick: &'static Trick) {
     let hostility = Hostility::new(trick);
     let fake = ASKED.iter().fold(Fake::new(), |fake, (name, _)| fake.a(name, [192, 0, 2, 1]));
     let fake = fake.a(VICTIM, [192, 0, 2, 2]).hostile(&hostility);
-    let lab = Lab::builder().upstream(fake).config("upstream.timeout = '1s'").start().await;
+    let budget = if trick.expected == Expected::Failure { BUDGET } else { "" };
+    let lab = Lab::builder().upstream(fake).config(budget).start().await;
 
     for (name, way) in ASKED {
         let started = Instant::now();
         let reply = ask(&lab, name, way).await;
         let what = format!("{}, over {way:?}: {reply:?}", trick.name);
-        assert!(started.elapsed() < BUDGET + SLACK, "late: {what}");
+        assert!(started.elapsed() < LATE, "late: {what}");
         let seen = seen(&reply, name);
         let is_met = match trick.expected {
             Expected::Nothing => seen != Expected::Right,
@@ -60,12 +89,9 @@ async fn withstand(trick: &'static Trick) {
     }
 
     hostility.end();
-    for (_, way) in ASKED {
-        let reply = ask(&lab, VICTIM, way).await;
-        assert_eq!(reply.addresses(), ["192.0.2.2"], "{}, over {way:?}", trick.name);
-    }
     for (name, way) in ASKED {
-        comes_to_be_right(&lab, name, way).await;
+        comes_to_have(&lab, (VICTIM, "192.0.2.2"), way).await;
+        comes_to_have(&lab, (name, RIGHT), way).await;
     }
 }
 
@@ -108,14 +134,15 @@ fn addresses_of(reply: &Reply, name: &str) -> Vec<String> {
     reply.message.answers.iter().filter(own).filter_map(|record| address(&record.data)).collect()
 }
 
-/// Asks until what was remembered of the failure is forgotten, which takes seconds at most.
-async fn comes_to_be_right(lab: &Lab, name: &str, way: Way) {
+/// Asks until what was remembered of a failure is forgotten; what is forged is never seen.
+async fn comes_to_have(lab: &Lab, (name, address): (&str, &str), way: Way) {
     let started = Instant::now();
     loop {
         let reply = ask(lab, name, way).await;
-        if addresses_of(&reply, name) == [RIGHT] {
+        let addresses = addresses_of(&reply, name);
+        if addresses == [address] {
             return;
         }
-        assert!(started.elapsed() < Duration::from_secs(6), "{reply:?}");
+        assert!(addresses.is_empty() && started.elapsed() < PATIENCE, "{reply:?}");
     }
 }

@@ -109,6 +109,11 @@ impl Hostility {
 }
 
 impl Trick {
+    /// Whether DNS has no part in it.
+    pub(crate) fn is_below_dns(&self) -> bool {
+        matches!(self.deed, Deed::Http(_))
+    }
+
     /// Plays it on an answer.
     pub(super) async fn play(
         &self,
