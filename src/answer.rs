@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cached_answer_ages_and_never_below_zero() {
+    fn r33_a_cached_answer_ages_and_never_below_zero() {
         let bounds =
             Bounds { min: Duration::ZERO, max: Duration::MAX, max_negative: Duration::MAX };
         let stored = Instant::now();

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio::{io::AsyncWriteExt as _, sync::Notify};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    sync::Notify,
+};
 
 use crate::lab::{Fake, Lab, Reply, frame, question};
 
@@ -34,7 +37,7 @@ async fn a_query_may_come_in_pieces_and_many_in_one() {
 }
 
 #[tokio::test]
-async fn a_slow_answer_holds_up_none_behind_it() {
+async fn r11_a_slow_answer_holds_up_none_behind_it() {
     let gate = Arc::new(Notify::new());
     let fake = Fake::new().a("slow.example", [192, 0, 2, 1]).gated(&gate);
     let lab = Lab::builder().upstream(fake).start().await;
@@ -91,7 +94,7 @@ async fn a_connection_over_its_limit_waits_and_is_not_closed() {
 }
 
 #[tokio::test]
-async fn whoever_stops_sending_still_gets_the_answers() {
+async fn r103_whoever_stops_sending_still_gets_the_answers() {
     let gate = Arc::new(Notify::new());
     let fake = Fake::new().a("slow.example", [192, 0, 2, 1]).gated(&gate);
     let lab = Lab::builder().upstream(fake).start().await;
@@ -167,4 +170,68 @@ async fn a_frame_longer_than_any_query_ends_the_connection() {
     conversation.stream.write_all(b"\xff\xff").await.unwrap();
 
     assert!(conversation.receive().await.is_none());
+}
+
+#[tokio::test]
+async fn r11_a_hundred_queries_at_once_get_their_answers() {
+    let fake = (0..100).fold(Fake::new(), |fake, number| {
+        fake.a(&format!("n{number}.example"), [192, 0, 2, number])
+    });
+    let lab = Lab::builder().upstream(fake).start().await;
+    let mut conversation = lab.connect().await;
+    let queries = (0..100).flat_map(|id| frame(&numbered(id, &format!("n{id}.example"))));
+
+    conversation.stream.write_all(&queries.collect::<Vec<_>>()).await.unwrap();
+
+    let mut answered = Vec::new();
+    for _ in 0..100 {
+        let reply = Reply::read(&conversation.receive().await.unwrap());
+        let id = reply.message.metadata.id;
+        assert_eq!(reply.addresses(), [format!("192.0.2.{id}")]);
+        answered.push(id);
+    }
+    answered.sort_unstable();
+    assert_eq!(answered, (0..100).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn r12_length_and_message_are_written_at_once() {
+    let lab = Lab::builder().start().await;
+    let mut conversation = lab.connect().await;
+
+    for id in 0..200 {
+        conversation.send(&numbered(id, "localhost")).await;
+        let mut buffer = [0; 512];
+        let read = conversation.stream.read(&mut buffer).await.unwrap();
+        let length = usize::from(u16::from_be_bytes([buffer[0], buffer[1]]));
+        assert_eq!(read, 2 + length, "the first segment holds all of it");
+    }
+}
+
+#[tokio::test]
+async fn r15_tcp_is_served_where_udp_is_off() {
+    let lab = Lab::builder().config("dns.udp = 'off'").start().await;
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    socket.connect(lab.dns()).await.unwrap();
+
+    socket.send(&numbered(1, "localhost")).await.unwrap();
+    let refused = socket.recv(&mut [0; 512]).await.unwrap_err();
+
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    assert_eq!(lab.ask("localhost", "A").await.addresses(), ["127.0.0.1"]);
+}
+
+#[tokio::test]
+async fn r17_connections_that_nobody_takes_do_not_hold_up_udp() {
+    let limit = "dns.limits.tcp_connections = 1";
+    let lab = Lab::builder().config(limit).start().await;
+    let mut waiting = Vec::new();
+
+    for _ in 0..200 {
+        waiting.push(lab.connect().await);
+    }
+
+    for _ in 0..20 {
+        assert_eq!(lab.ask_udp("localhost", "A").await.addresses(), ["127.0.0.1"]);
+    }
 }

@@ -3,7 +3,7 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::{
-        Arc, LazyLock,
+        Arc, LazyLock, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -14,6 +14,7 @@ use hickory_proto::{
         Name, RData, Record, RecordType,
         rdata::{
             CNAME, HTTPS, SOA, SVCB, TXT,
+            opt::EdnsOption,
             svcb::{IpHint, Mandatory, SvcParamKey, SvcParamValue},
         },
     },
@@ -58,6 +59,8 @@ pub(crate) struct Fake {
     ttl: u32,
     conduct: Conduct,
     gate: Option<Arc<Notify>>,
+    option: Option<EdnsOption>,
+    queries: Arc<Mutex<Vec<Message>>>,
 }
 
 /// How an upstream behaves.
@@ -74,6 +77,7 @@ enum Conduct {
 pub(crate) struct Running {
     address: SocketAddr,
     hits: Arc<AtomicUsize>,
+    queries: Arc<Mutex<Vec<Message>>>,
 }
 
 impl Running {
@@ -86,12 +90,24 @@ impl Running {
     pub(crate) fn hits(&self) -> usize {
         self.hits.load(Ordering::SeqCst)
     }
+
+    /// The queries that reached it, in their order.
+    pub(crate) fn queries(&self) -> Vec<Message> {
+        self.queries.lock().unwrap().clone()
+    }
 }
 
 impl Fake {
     /// An upstream that knows no name.
     pub(crate) fn new() -> Self {
-        Self { records: Vec::new(), ttl: 300, conduct: Conduct::Answer, gate: None }
+        Self {
+            records: Vec::new(),
+            ttl: 300,
+            conduct: Conduct::Answer,
+            gate: None,
+            option: None,
+            queries: Arc::default(),
+        }
     }
 
     /// Knows an address.
@@ -164,7 +180,14 @@ impl Fake {
         self
     }
 
-    fn record(mut self, name: &str, data: RData) -> Self {
+    /// Its answers have this EDNS option.
+    pub(crate) fn option(mut self, code: u16, data: &[u8]) -> Self {
+        self.option = Some(EdnsOption::Unknown(code, data.to_vec()));
+        self
+    }
+
+    /// Knows a record of any kind.
+    pub(crate) fn record(mut self, name: &str, data: RData) -> Self {
         self.records.push(Record::from_rdata(to_name(name), self.ttl, data));
         self
     }
@@ -173,6 +196,7 @@ impl Fake {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let hits = Arc::new(AtomicUsize::new(0));
+        let queries = self.queries.clone();
         let (fake, counted, tls) = (Arc::new(self), hits.clone(), acceptor());
         tokio::spawn(async move {
             loop {
@@ -192,7 +216,7 @@ impl Fake {
                 });
             }
         });
-        Running { address, hits }
+        Running { address, hits, queries }
     }
 
     async fn respond(&self, request: Request<Incoming>) -> hyper::Result<Response<Full<Bytes>>> {
@@ -201,6 +225,7 @@ impl Fake {
             gate.notified().await;
         }
         let query = Message::from_vec(&body).expect("the server sends DNS messages");
+        self.queries.lock().unwrap().push(query.clone());
         let answer = match self.conduct {
             Conduct::Hang => std::future::pending().await,
             Conduct::Status(status) => {
@@ -214,6 +239,10 @@ impl Fake {
             }
             Conduct::Answer => self.answer(&query),
         };
+        let mut answer = answer;
+        if let Some(option) = &self.option {
+            answer.edns.get_or_insert_default().options_mut().insert(option.clone());
+        }
         let body = Full::from(answer.to_vec().unwrap());
         Ok(Response::builder()
             .header("content-type", "application/dns-message")

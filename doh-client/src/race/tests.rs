@@ -210,7 +210,7 @@ async fn a_paused_server_is_asked_last() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_was_reset_is_tried_again_but_a_bad_answer_is_not() {
+async fn r78_a_stream_that_was_reset_is_tried_again_but_a_bad_answer_is_not() {
     let lone = Stage::of([[reset(1), reset(1), good(1)].into()]);
     assert!(lone.race().await.is_ok());
     assert_eq!(lone.asked(), [(0, 0), (0, 1), (0, 2)]);
@@ -220,7 +220,7 @@ async fn a_stream_that_was_reset_is_tried_again_but_a_bad_answer_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_query_is_sent_three_times_at_most() {
+async fn r40_a_query_is_sent_three_times_at_most() {
     let stage = Stage::new([[reset(1)], [reset(1)], [reset(1)], [good(1)]]);
 
     let Err(Error::AllFailed(failures)) = stage.race().await else { panic!("nobody answered") };

@@ -66,7 +66,7 @@ fn an_answer_is_good_for_its_shortest_time_to_live() {
 }
 
 #[test]
-fn a_no_is_good_for_as_long_as_its_soa_says_and_no_longer_than_allowed() {
+fn r34_a_no_is_good_for_as_long_as_its_soa_says_and_no_longer_than_allowed() {
     for (ttl, minimum, seconds) in [(900, 60, 60), (30, 60, 30), (90_000, 90_000, 3600)] {
         let mut message = response(ResponseCode::NXDomain, &[]);
         message.add_authority(soa(ttl, minimum));
@@ -177,7 +177,7 @@ fn octets_behind_the_last_record_are_left_behind() {
 }
 
 #[test]
-fn data_of_unknown_types_are_kept_to_the_octet() {
+fn r20_data_of_unknown_types_are_kept_to_the_octet() {
     let mut wire = with_target(b"");
     wire.truncate(24);
     wire.extend_from_slice(b"\xc0\x0c\xff\x01\0\x01\0\0\0\x3c\0\x06\xc0\x0c\x03abc");
