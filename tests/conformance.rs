@@ -14,7 +14,7 @@ use std::{
 
 /// Lines that have no test yet; none other may be without one.
 const PENDING: &[u16] =
-    &[10, 13, 14, 16, 27, 28, 29, 30, 36, 37, 38, 39, 41, 42, 43, 44, 45, 50, 61, 62, 93];
+    &[10, 13, 14, 16, 27, 28, 29, 30, 36, 37, 38, 39, 41, 42, 43, 44, 45, 50, 61, 93];
 
 /// How many lines the table has, counted from 1.
 const LINES: u16 = 103;
