@@ -13,7 +13,7 @@ fn knowing() -> Fake {
 }
 
 #[tokio::test]
-async fn a_blocked_name_is_answered_without_asking_upstream() {
+async fn r92_a_blocked_name_is_answered_without_asking_upstream() {
     let lab = Lab::builder().upstream(knowing()).list("ads", &["||ads.example^"]).start().await;
 
     for name in ["ads.example", "x.ads.example"] {
@@ -198,4 +198,14 @@ async fn blocking_can_be_switched_off_and_cached_answers_obey_at_once() {
     lab.reload(&switched_off).await;
     assert_eq!(lab.ask("shop.example", "A").await.addresses(), ["192.0.2.66"]);
     assert_eq!(lab.upstream_hits(), 1);
+}
+
+#[tokio::test]
+async fn r25_a_rule_holds_for_a_name_in_any_letters() {
+    let lab = Lab::builder().upstream(knowing()).list("ads", &["||Ads.eXample^"]).start().await;
+
+    for name in ["ads.example", "ADS.EXAMPLE", "x.aDs.Example"] {
+        assert_eq!(lab.ask(name, "A").await.ede(), [(15, "ads".to_owned())], "{name}");
+    }
+    assert_eq!(lab.upstream_hits(), 0);
 }

@@ -212,3 +212,31 @@ async fn r100_nobody_is_told_which_server_this_is() {
     assert_eq!(reply.addresses(), ["192.0.2.1"]);
     assert!(reply.message.edns.unwrap().options().as_ref().is_empty());
 }
+
+#[tokio::test]
+async fn r81_broken_parameters_of_a_service_do_no_harm() {
+    let broken: [&[u8]; 5] = [
+        b"\0",
+        b"\0\x01\0\0\x04\xff\xff",
+        b"\0\x01\0\0\x04\0\x03\x0a\0\0",
+        b"\0\x01\0\0\x04\0\x04\xc0\0\x02\x01\0\x01\0",
+        b"\0\x01\x3fcut",
+    ];
+    let fake = broken.iter().zip('a'..).fold(Fake::new(), |fake, (data, letter)| {
+        let rdata = NULL::with(data.to_vec());
+        let data = RData::Unknown { code: RecordType::HTTPS, rdata };
+        fake.record(&format!("{letter}.example"), data)
+    });
+    let lab = Lab::builder().upstream(fake.a("www.example", [192, 0, 2, 1])).start().await;
+
+    for (_, letter) in broken.iter().zip('a'..) {
+        for _ in ["from upstream", "and again"] {
+            let mut conversation = lab.connect().await;
+            let query = question(&format!("{letter}.example"), "HTTPS").to_vec().unwrap();
+            conversation.send(&query).await;
+            let answer = conversation.receive().await.expect("an answer");
+            assert!(matches!(answer[3] & 0xf, 0 | 2), "{letter}: {answer:02x?}");
+        }
+    }
+    assert_eq!(lab.ask("www.example", "A").await.addresses(), ["192.0.2.1"]);
+}
