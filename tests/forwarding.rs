@@ -173,7 +173,7 @@ async fn r52_a_huge_answer_is_no_dearer_than_it_is_long() {
     let lab = Lab::builder().upstream(fake).start().await;
 
     let started = std::time::Instant::now();
-    for _ in 0..50 {
+    for _ in 0..10 {
         assert_eq!(lab.ask("huge.example", "A").await.message.answers.len(), 256 * 7);
         assert!(lab.ask_udp("huge.example", "A").await.message.metadata.truncation);
     }
