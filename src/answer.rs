@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cached_answer_ages_and_never_below_zero() {
+    fn r33_a_cached_answer_ages_and_never_below_zero() {
         let (min, max, stale) = (Duration::ZERO, Duration::MAX, Duration::ZERO);
         let bounds = Bounds { min, max, max_negative: max, stale };
         let stored = Instant::now();

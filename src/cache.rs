@@ -11,7 +11,7 @@ use blocker::Name;
 use moka::{Expiry, sync};
 use tokio::time::Instant;
 
-pub use entry::{Arrival, Bounds, Entry, Link, Reason, Unusable};
+pub use entry::{Arrival, Bounds, Entry, Link, Reason, Unusable, is_usable};
 
 use crate::query::Query;
 

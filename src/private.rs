@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_edges_of_every_range_are_where_they_should_be() {
+    fn r97_the_edges_of_every_range_are_where_they_should_be() {
         for (inside, outside) in [
             ("0.0.0.0", "1.0.0.0"),
             ("0.255.255.255", "255.255.255.255"),

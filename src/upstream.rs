@@ -25,7 +25,7 @@ use tokio::{
 };
 
 use crate::{
-    cache::{Bounds, Cache, Entry, Key},
+    cache::{Bounds, Cache, Entry, Key, is_usable},
     config::{Config, UpstreamSettings},
     query::Account,
 };
@@ -243,7 +243,8 @@ impl Settings {
 }
 
 fn make_client((settings, roots, in_flight): &MadeOf) -> Result<Client, BuildError> {
-    let mut builder = Client::builder().timeout(settings.timeout).in_flight(*in_flight);
+    let mut builder =
+        Client::builder().timeout(settings.timeout).in_flight(*in_flight).check(is_usable);
     for server in &settings.servers {
         builder = builder.server(server.clone());
     }

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_lead_nowhere_are_malformed() {
+    fn r05_names_that_lead_nowhere_are_malformed() {
         let padded = |name: &[u8]| [&[0; HEADER], name].concat();
         let too_long = [[63u8].as_slice(), &[b'a'; 63]].concat().repeat(4);
         for (name, why) in [

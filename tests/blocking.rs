@@ -13,7 +13,7 @@ fn knowing() -> Fake {
 }
 
 #[tokio::test]
-async fn a_blocked_name_is_answered_without_asking_upstream() {
+async fn r92_a_blocked_name_is_answered_without_asking_upstream() {
     let lab = Lab::builder().upstream(knowing()).list("ads", &["||ads.example^"]).start().await;
 
     for name in ["ads.example", "x.ads.example"] {
@@ -65,7 +65,7 @@ async fn a_family_without_an_address_gets_no_data() {
 }
 
 #[tokio::test]
-async fn a_name_that_leads_to_a_blocked_one_is_blocked_cached_or_not() {
+async fn r31_r81_r98_a_name_that_leads_to_a_blocked_one_is_blocked_cached_or_not() {
     let lab = Lab::builder().upstream(knowing()).list("ads", &["||ads.example^"]).start().await;
 
     for _ in ["from upstream", "from the cache"] {
@@ -92,7 +92,7 @@ async fn the_names_an_answer_leads_to_can_be_left_alone() {
 }
 
 #[tokio::test]
-async fn an_allow_rule_beats_every_list_and_frees_what_follows() {
+async fn r98_an_allow_rule_beats_every_list_and_frees_what_follows() {
     let lab = Lab::builder()
         .upstream(knowing())
         .list("ads", &["||ads.example^", "shop.example"])
@@ -107,7 +107,7 @@ async fn an_allow_rule_beats_every_list_and_frees_what_follows() {
 }
 
 #[tokio::test]
-async fn an_allow_list_beats_a_block_list_but_not_a_deny_rule() {
+async fn r98_an_allow_list_beats_a_block_list_but_not_a_deny_rule() {
     let allow = "[[lists]]\nname = 'ours'\naction = 'allow'\ninline = ['||ads.example^']";
     let deny = "[[rules]]\naction = 'deny'\nmatch = 'x.ads.example'";
     let lab = Lab::builder()
@@ -198,4 +198,14 @@ async fn blocking_can_be_switched_off_and_cached_answers_obey_at_once() {
     lab.reload(&switched_off).await;
     assert_eq!(lab.ask("shop.example", "A").await.addresses(), ["192.0.2.66"]);
     assert_eq!(lab.upstream_hits(), 1);
+}
+
+#[tokio::test]
+async fn r25_a_rule_holds_for_a_name_in_any_letters() {
+    let lab = Lab::builder().upstream(knowing()).list("ads", &["||Ads.eXample^"]).start().await;
+
+    for name in ["ads.example", "ADS.EXAMPLE", "x.aDs.Example"] {
+        assert_eq!(lab.ask(name, "A").await.ede(), [(15, "ads".to_owned())], "{name}");
+    }
+    assert_eq!(lab.upstream_hits(), 0);
 }

@@ -1,5 +1,7 @@
 //! The lines that people paste, with the real `dig` against the real program.
 
+mod probes;
+
 use std::{
     io::{BufRead as _, BufReader},
     process::{Child, Command, Stdio},
@@ -32,14 +34,8 @@ impl Demo {
         Self { child, port }
     }
 
-    /// What `dig` prints; nothing where there is no `dig` and nobody requires it.
     fn dig(&self, arguments: &[&str]) -> Option<String> {
-        let mut dig = Command::new("dig");
-        match dig.args(["-p", &self.port, "@127.0.0.1", "+tries=1"]).args(arguments).output() {
-            Ok(output) => Some(String::from_utf8(output.stdout).unwrap()),
-            Err(_) if std::env::var_os("CI").is_none() => None,
-            Err(error) => panic!("dig is needed here: {error}"),
-        }
+        dig(&self.port, arguments)
     }
 
     /// Ends it as Kubernetes would; whether it ended well.
@@ -47,6 +43,16 @@ impl Demo {
         let pid = self.child.id().to_string();
         Command::new("kill").args(["-TERM", &pid]).status().unwrap();
         self.child.wait().unwrap().success()
+    }
+}
+
+/// What `dig` prints; nothing where there is no `dig` and nobody requires it.
+fn dig(port: &str, arguments: &[&str]) -> Option<String> {
+    let mut dig = Command::new("dig");
+    match dig.args(["-p", port, "@127.0.0.1", "+tries=1"]).args(arguments).output() {
+        Ok(output) => Some(String::from_utf8(output.stdout).unwrap()),
+        Err(_) if std::env::var_os("CI").is_none() => None,
+        Err(error) => panic!("dig is needed here: {error}"),
     }
 }
 

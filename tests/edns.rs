@@ -171,6 +171,20 @@ async fn r71_r72_a_clients_subnet_is_read_for_its_form_and_told_nobody() {
 }
 
 #[tokio::test]
+async fn r61_what_a_client_says_to_us_goes_no_further() {
+    let lab = Lab::builder().upstream(Fake::new().a("www.example", [192, 0, 2, 1])).start().await;
+    for (code, data) in [(COOKIE, &b"clients!"[..]), (TCP_KEEPALIVE, b""), (8, b"\0\x01\0\0")] {
+        lab.send_udp(&question_with("www.example", code, data)).await;
+    }
+
+    let seen = lab.upstreams[0].queries();
+
+    let edns = seen[0].edns.as_ref().unwrap();
+    let codes: Vec<u16> = edns.options().as_ref().iter().map(|(code, _)| (*code).into()).collect();
+    assert_eq!((seen.len(), codes), (1, vec![12]), "nothing but padding, and one for all");
+}
+
+#[tokio::test]
 async fn r95_who_does_not_ask_for_recursion_learns_nothing_of_what_others_asked() {
     let fake = Fake::new().a("www.example", [192, 0, 2, 1]);
     let lab = Lab::builder().upstream(fake).list("ads", &["||ads.example^"]).start().await;

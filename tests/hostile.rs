@@ -39,7 +39,7 @@ async fn r77_r78_every_trick_has_its_answer_in_time_and_leaves_nothing_behind() 
 
 #[tokio::test]
 async fn r77_r40_an_honest_upstream_answers_for_a_hostile_one() {
-    try_all(TRICKS.iter().filter(|trick| trick.is_below_dns()), evade).await;
+    try_all(TRICKS.iter().filter(|trick| trick.can_be_told()), evade).await;
 }
 
 /// Tries tricks, each in a task of its own so that one that works does not hide another.
@@ -106,7 +106,7 @@ async fn ask(lab: &Lab, name: &str, way: Way) -> Reply {
 fn seen(reply: &Reply, name: &str) -> Expected {
     assert_eq!(reply.message.queries[0].name, Name::from_ascii(format!("{name}.")).unwrap());
     let addresses = addresses_of(reply, name);
-    assert!(!addresses.contains(&POISON.to_owned()), "{reply:?}");
+    assert!(!format!("{:?}", reply.message).contains(POISON), "{reply:?}");
     match (reply.rcode(), addresses.as_slice()) {
         (2, []) if matches!(reply.ede()[..], [(22 | 23, _)]) => Expected::Failure,
         (2, _) => panic!("no reason: {reply:?}"),

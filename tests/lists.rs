@@ -169,7 +169,7 @@ async fn while_the_first_lists_load_it_answers_but_is_not_ready() {
 }
 
 #[tokio::test]
-async fn nothing_gets_past_the_first_lists_where_that_is_asked_for() {
+async fn r92_nothing_gets_past_the_first_lists_where_that_is_asked_for() {
     let host = ListHost::start("||ads.example^").await;
     let shut = host.shut().await;
     let config = format!("[blocking]\nuntil_loaded = 'servfail'\n{}", host.block(""));

@@ -12,7 +12,7 @@ fn plain() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn responses_and_scraps_are_met_with_silence() {
+async fn r03_responses_and_scraps_are_met_with_silence() {
     let lab = Lab::builder().start().await;
     let mut response = plain();
     response[2] |= 0x80;
@@ -23,23 +23,25 @@ async fn responses_and_scraps_are_met_with_silence() {
 }
 
 #[tokio::test]
-async fn what_is_broken_behind_the_header_is_a_format_error_with_its_id() {
+async fn r01_r02_r05_what_is_broken_behind_the_header_is_a_format_error_with_its_id() {
     let lab = Lab::builder().start().await;
     let mut two_questions = plain();
     two_questions[5] = 2;
     let mut looping = plain();
     looping.splice(12.., *b"\xc0\x0c\0\x01\0\x01");
     let cut = plain()[..plain().len() - 3].to_vec();
+    let mut nothing = plain()[..12].to_vec();
+    nothing[5] = 0;
 
-    for packet in [two_questions, looping, cut, plain()[..12].to_vec()] {
+    for packet in [two_questions, looping, cut, plain()[..12].to_vec(), nothing] {
         let answer = lab.send_udp(&packet).await;
         assert_eq!((&answer[..2], answer[3] & 0xf), (&packet[..2], 1), "{packet:?}");
     }
-    assert_eq!(lab.sample("dnsward_malformed_queries_total").await, 4);
+    assert_eq!(lab.sample("dnsward_malformed_queries_total").await, 5);
 }
 
 #[tokio::test]
-async fn other_operations_are_not_implemented() {
+async fn r06_other_operations_are_not_implemented() {
     let lab = Lab::builder().start().await;
     let mut notify = question("www.example", "SOA");
     notify.metadata.op_code = OpCode::Notify;
@@ -50,7 +52,7 @@ async fn other_operations_are_not_implemented() {
 }
 
 #[tokio::test]
-async fn a_version_of_edns_from_the_future_is_told_ours() {
+async fn r55_a_version_of_edns_from_the_future_is_told_ours() {
     let lab = Lab::builder().start().await;
     let mut future = question("localhost", "A");
     future.edns.as_mut().unwrap().set_version(7);
@@ -81,4 +83,18 @@ async fn noise_hurts_nobody() {
     }
 
     assert_eq!(lab.ask("www.example", "A").await.addresses(), ["192.0.2.1"]);
+}
+
+#[tokio::test]
+async fn r04_names_and_labels_have_their_limits() {
+    let lab = Lab::builder().upstream(Fake::new()).start().await;
+    let label = |octets: u8| [&[octets][..], &vec![b'a'; usize::from(octets)]].concat();
+    let longest = [label(63), label(63), label(63), label(61)].concat();
+    let too_long = [label(63), label(63), label(63), label(62)].concat();
+
+    for (name, rcode) in [(label(63), 3), (longest, 3), (label(64), 1), (too_long, 1)] {
+        let packet = [&plain()[..12], &name, b"\0\0\x01\0\x01"].concat();
+        let answer = lab.send_udp(&packet).await;
+        assert_eq!(answer[3] & 0xf, rcode, "{} octets", name.len() + 1);
+    }
 }

@@ -19,7 +19,7 @@ fn reason(reply: &Reply) -> Option<(u16, String)> {
 }
 
 #[tokio::test]
-async fn private_addresses_of_public_names_are_left_out_cached_or_not() {
+async fn r97_r81_private_addresses_of_public_names_are_left_out_cached_or_not() {
     let lab = Lab::builder().upstream(pointing_home()).start().await;
     let why = Some((15, "rebinding protection".to_owned()));
 

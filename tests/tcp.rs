@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio::{io::AsyncWriteExt as _, sync::Notify};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    sync::Notify,
+};
 
 use crate::lab::{Fake, Lab, Reply, frame, question};
 
@@ -262,4 +265,46 @@ async fn r16_where_nobody_is_idle_a_new_connection_is_closed() {
     assert_eq!(lab.sample(refused).await, 1);
     lab.reload("dns.limits = { tcp_connections_per_client = 2 }").await;
     assert_eq!(lab.ask("localhost", "A").await.addresses(), ["127.0.0.1"]);
+}
+
+#[tokio::test]
+async fn r12_length_and_message_are_written_at_once() {
+    let lab = Lab::builder().start().await;
+    let mut conversation = lab.connect().await;
+
+    for id in 0..200 {
+        conversation.send(&numbered(id, "localhost")).await;
+        let mut buffer = [0; 512];
+        let read = conversation.stream.read(&mut buffer).await.unwrap();
+        let length = usize::from(u16::from_be_bytes([buffer[0], buffer[1]]));
+        assert_eq!(read, 2 + length, "the first segment holds all of it");
+    }
+}
+
+#[tokio::test]
+async fn r15_tcp_is_served_where_udp_is_off() {
+    let lab = Lab::builder().config("dns.udp = 'off'").start().await;
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    socket.connect(lab.dns()).await.unwrap();
+
+    socket.send(&numbered(1, "localhost")).await.unwrap();
+    let refused = socket.recv(&mut [0; 512]).await.unwrap_err();
+
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    assert_eq!(lab.ask("localhost", "A").await.addresses(), ["127.0.0.1"]);
+}
+
+#[tokio::test]
+async fn r17_connections_that_nobody_takes_do_not_hold_up_udp() {
+    let limit = "dns.limits.tcp_connections = 1";
+    let lab = Lab::builder().config(limit).start().await;
+    let mut waiting = Vec::new();
+
+    for _ in 0..200 {
+        waiting.push(lab.connect().await);
+    }
+
+    for _ in 0..20 {
+        assert_eq!(lab.ask_udp("localhost", "A").await.addresses(), ["127.0.0.1"]);
+    }
 }

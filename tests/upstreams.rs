@@ -34,7 +34,7 @@ async fn a_thousand_waiters_make_one_flight() {
 }
 
 #[tokio::test]
-async fn another_server_answers_for_one_that_fails() {
+async fn r23_another_server_answers_for_one_that_fails() {
     for (bad, why) in [
         (Fake::new().status(500), "a server error"),
         (Fake::new().wrong_question(), "an answer to another question"),
@@ -48,7 +48,7 @@ async fn another_server_answers_for_one_that_fails() {
 }
 
 #[tokio::test]
-async fn when_nobody_can_be_reached_the_answer_says_so() {
+async fn r92_when_nobody_can_be_reached_the_answer_says_so() {
     let lab = Lab::builder().start().await;
 
     let reply = lab.ask("www.example", "A").await;
@@ -57,7 +57,7 @@ async fn when_nobody_can_be_reached_the_answer_says_so() {
 }
 
 #[tokio::test]
-async fn when_every_answer_is_bad_the_answer_says_so() {
+async fn r92_when_every_answer_is_bad_the_answer_says_so() {
     let lab = Lab::builder().upstream(Fake::new().status(503)).start().await;
 
     let reply = lab.ask("www.example", "A").await;

@@ -14,7 +14,7 @@ use crate::message::Query;
 use crate::race::{Asking, Budget, Race, Servers};
 use crate::server::Server;
 use crate::tls;
-use crate::upstream::{IN_FLIGHT, Upstream};
+use crate::upstream::{Check, IN_FLIGHT, Upstream};
 
 /// Time for one exchange unless set: a stub resolver gives up after 5 s (`timeout:5` of glibc) and
 /// has to get its SERVFAIL before.
@@ -53,6 +53,7 @@ impl Client {
             extra_roots: Vec::new(),
             budget: Budget { total: DEFAULT_TIMEOUT, attempt: DEFAULT_ATTEMPT_TIMEOUT },
             in_flight: IN_FLIGHT,
+            check: |_| true,
         }
     }
 
@@ -113,6 +114,7 @@ pub struct ClientBuilder {
     extra_roots: Vec<Vec<u8>>,
     budget: Budget,
     in_flight: usize,
+    check: Check,
 }
 
 impl ClientBuilder {
@@ -149,6 +151,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Has answers looked at by the caller, who knows more of DNS than header and question: when one
+    /// does not pass, another server is asked, as when a server answers SERVFAIL. The last of them
+    /// is returned where none passes. Runs for every answer, so it must not wait for anything.
+    pub fn check(mut self, check: fn(&[u8]) -> bool) -> Self {
+        self.check = check;
+        self
+    }
+
     /// Makes the client. Nothing is dialled and no runtime is needed.
     ///
     /// # Errors
@@ -162,8 +172,8 @@ impl ClientBuilder {
             return Err(BuildError::NoTime);
         }
         let tls = tls::connector(&self.extra_roots)?;
-        let (attempt, limit) = (self.budget.attempt, self.in_flight);
-        let upstream = |server| Arc::new(Upstream::new(server, tls.clone(), attempt, limit));
+        let (attempt, limit, check) = (self.budget.attempt, self.in_flight, self.check);
+        let upstream = |server| Arc::new(Upstream::new(server, tls.clone(), attempt, limit, check));
         let upstreams = self.servers.into_iter().map(upstream).collect();
         Ok(Client { upstreams, budget: self.budget })
     }

@@ -19,10 +19,12 @@ const MAX_LABEL: u8 = 63;
 /// Size of type and class behind the name of a question.
 const TYPE_AND_CLASS: usize = 4;
 
-/// Codes with which a server says that it could not or would not (RFC 1035 section 4.1.1).
-const SERVFAIL: u8 = 2;
-const NOTIMP: u8 = 4;
-const REFUSED: u8 = 5;
+/// Codes that tell something of the name: that it has what follows, that it does not exist, that
+/// it would be too long (RFC 1035 section 4.1.1, RFC 6672 section 2.2). With all others a server
+/// says that it could not or would not.
+const NOERROR: u8 = 0;
+const NXDOMAIN: u8 = 3;
+const YXDOMAIN: u8 = 6;
 
 /// A query that can be sent: one question, no id. Cloning it copies no bytes.
 #[derive(Clone, Debug)]
@@ -176,9 +178,9 @@ impl Header {
 
     fn merit(&self) -> Merit {
         match self.rcode {
-            SERVFAIL | NOTIMP | REFUSED => Merit::Unhelpful,
-            _ if self.is_truncated => Merit::Truncated,
-            _ => Merit::Good,
+            NOERROR | NXDOMAIN | YXDOMAIN if self.is_truncated => Merit::Truncated,
+            NOERROR | NXDOMAIN | YXDOMAIN => Merit::Good,
+            _ => Merit::Unhelpful,
         }
     }
 }

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn only_success_carries_an_answer() {
+    fn r77_only_success_carries_an_answer() {
         for status in [200, 201, 203, 299] {
             assert!(check_status(StatusCode::from_u16(status).unwrap()).is_ok(), "{status}");
         }
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn the_content_type_is_read_without_case_and_parameters() {
+    fn r77_the_content_type_is_read_without_case_and_parameters() {
         for good in [
             "application/dns-message",
             "Application/DNS-Message",
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn an_age_is_believed_when_it_is_plain_seconds() {
+    fn r76_an_age_is_believed_when_it_is_plain_seconds() {
         for (text, seconds) in [
             ("0", 0),
             ("100", 100),

@@ -33,7 +33,11 @@ pub(crate) struct Upstream {
     room: Semaphore,
     record: Mutex<Record>,
     patience: Duration,
+    check: Check,
 }
+
+/// Whether an answer is one that the caller can use.
+pub(crate) type Check = fn(&[u8]) -> bool;
 
 /// An answer that belongs to its query.
 #[derive(Debug)]
@@ -51,6 +55,7 @@ impl Upstream {
         tls: TlsConnector,
         patience: Duration,
         in_flight: usize,
+        check: Check,
     ) -> Self {
         let server = Arc::new(server);
         Self {
@@ -61,6 +66,7 @@ impl Upstream {
             record: Mutex::new(Record::new()),
             server,
             patience,
+            check,
         }
     }
 
@@ -110,7 +116,11 @@ impl Upstream {
             self.slot.retire(&connection);
         }
         let received = received?;
-        let merit = query.judge(&received.body).map_err(Failure::BadAnswer)?;
+        let mut merit = query.judge(&received.body).map_err(Failure::BadAnswer)?;
+        // No failure of the server: whoever owns the name may have filled in what is wrong.
+        if !(self.check)(&received.body) {
+            merit = Merit::Unhelpful;
+        }
         let round_trip = sent.elapsed();
         Ok(Reply { answer: received.body, merit, age: received.age, round_trip })
     }

@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn an_rrset_is_kept_whole_or_not_at_all() {
+    fn r08_an_rrset_is_kept_whole_or_not_at_all() {
         let message = message();
         let (alias_end, whole) = (40, message.len());
         for (room, expected) in [

@@ -103,6 +103,9 @@ pub enum Unusable {
     /// It is not a DNS message.
     #[error("the answer is not a DNS message")]
     Malformed,
+    /// A part of it is missing, for which no client of ours could come back to anybody.
+    #[error("the answer is truncated, which no answer over HTTPS has to be")]
+    Truncated,
     /// It carries an extended response code, which speaks of EDNS between it and us.
     #[error("the answer complains about EDNS")]
     Edns,
@@ -117,13 +120,7 @@ impl Entry {
     /// # Errors
     /// Where it is not a message we can stand behind.
     pub fn new(key: &Key, arrival: &Arrival<'_>, bounds: &Bounds) -> Result<Self, Unusable> {
-        let mut message = Message::from_vec(arrival.answer).map_err(|_| Unusable::Malformed)?;
-        if message.metadata.message_type != MessageType::Response || message.queries.len() != 1 {
-            return Err(Unusable::Malformed);
-        }
-        if message.metadata.response_code.high() != 0 {
-            return Err(Unusable::Edns);
-        }
+        let mut message = read(arrival.answer)?;
         let reasons = Reason::read_all(&message);
         message.metadata.id = 0;
         message.edns = None;
@@ -322,6 +319,26 @@ impl Entry {
             + size_of_val(self.targets.as_ref())
             + self.origin.reasons.iter().map(|r| size_of_val(r) + r.text.len()).sum::<usize>()
     }
+}
+
+/// Whether an answer is one that an entry can be made of, as far as that can be told without what
+/// was asked.
+pub fn is_usable(answer: &[u8]) -> bool {
+    read(answer).is_ok()
+}
+
+fn read(answer: &[u8]) -> Result<Message, Unusable> {
+    let message = Message::from_vec(answer).map_err(|_| Unusable::Malformed)?;
+    if message.metadata.message_type != MessageType::Response || message.queries.len() != 1 {
+        return Err(Unusable::Malformed);
+    }
+    if message.metadata.response_code.high() != 0 {
+        return Err(Unusable::Edns);
+    }
+    if message.metadata.truncation {
+        return Err(Unusable::Truncated);
+    }
+    Ok(message)
 }
 
 /// Where the times to live of a message lie, and what they are.

@@ -19,6 +19,8 @@ pub mod option {
     pub const COOKIE: u16 = 10;
     /// How long an idle connection stays open (RFC 7828).
     pub const TCP_KEEPALIVE: u16 = 11;
+    /// Octets that say nothing (RFC 7830).
+    pub const PADDING: u16 = 12;
     /// Extended DNS Errors (RFC 8914).
     pub const EXTENDED_ERROR: u16 = 15;
 }

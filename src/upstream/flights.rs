@@ -20,9 +20,12 @@ use super::{
 };
 use crate::{
     cache::{Arrival, Cache, Entry, Key},
-    query::MAX_UDP_ANSWER,
+    query::{MAX_UDP_ANSWER, option},
     wire::{CLASS_IN, Header, flag, rtype},
 };
+
+/// Octets that the length of a query is a multiple of (RFC 8467 section 4.1).
+const PADDED_TO: usize = 128;
 
 /// A key and who wants to know.
 pub(super) struct Ask {
@@ -138,21 +141,29 @@ async fn fly(key: &Key, settings: &Settings) -> Resolved {
 }
 
 /// The query that goes upstream: id 0 (RFC 8484 section 4.1), AD set to be told of validation
-/// (RFC 6840 section 5.7), and an OPT of our own, because EDNS is between neighbours.
+/// (RFC 6840 section 5.7), and an OPT of our own, because EDNS is between neighbours. Padded, so
+/// that its length does not tell the name (RFC 8467 section 4.1).
 fn upstream_query(key: &Key) -> Vec<u8> {
     let checking = if key.checking_disabled { flag::CD } else { 0 };
     let header = Header { id: 0, flags: flag::RD | flag::AD | checking, counts: [1, 0, 0, 1] };
-    let mut query = Vec::with_capacity(64);
+    let mut query = Vec::with_capacity(PADDED_TO);
     for word in [header.id, header.flags].into_iter().chain(header.counts) {
         query.extend_from_slice(&word.to_be_bytes());
     }
     query.extend_from_slice(key.name.as_wire());
-    query.extend_from_slice(&key.qtype.to_be_bytes());
-    query.extend_from_slice(&CLASS_IN.to_be_bytes());
+    for word in [key.qtype, CLASS_IN] {
+        query.extend_from_slice(&word.to_be_bytes());
+    }
     query.push(0);
-    query.extend_from_slice(&rtype::OPT.to_be_bytes());
-    query.extend_from_slice(&MAX_UDP_ANSWER.to_be_bytes());
-    query.extend_from_slice(&[0, 0, if key.dnssec_ok { 0x80 } else { 0 }, 0, 0, 0]);
+    let dnssec_ok = if key.dnssec_ok { 1 << 15 } else { 0 };
+    // Behind these words come the lengths of the record's data and of the padding.
+    let unpadded = query.len() + 7 * size_of::<u16>();
+    let padding = unpadded.next_multiple_of(PADDED_TO) - unpadded;
+    let [all, zeros] = [padding + 4, padding].map(|length| u16::try_from(length).unwrap_or(0));
+    for word in [rtype::OPT, MAX_UDP_ANSWER, 0, dnssec_ok, all, option::PADDING, zeros] {
+        query.extend_from_slice(&word.to_be_bytes());
+    }
+    query.resize(unpadded + padding, 0);
     query
 }
 
@@ -162,6 +173,20 @@ mod tests {
     use hickory_proto::op::Message;
 
     use super::*;
+
+    #[test]
+    fn r67_the_lengths_of_queries_tell_nothing_of_their_names() {
+        for letters in 1..=63 {
+            let name = Name::parse(&format!("{}.example", "a".repeat(letters))).unwrap();
+            let key = Key { name, qtype: rtype::A, dnssec_ok: false, checking_disabled: false };
+
+            let query = upstream_query(&key);
+
+            assert_eq!(query.len() % PADDED_TO, 0, "{letters} letters");
+            let message = Message::from_vec(&query).unwrap();
+            assert_eq!(message.edns.unwrap().max_payload(), MAX_UDP_ANSWER);
+        }
+    }
 
     #[test]
     fn the_upstream_query_is_what_hickory_reads() {

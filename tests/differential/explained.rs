@@ -4,7 +4,7 @@ use hickory_proto::rr::{Name, RecordType};
 
 /// A difference that is wanted.
 pub(super) struct Explained {
-    /// Its heading in `docs/differences.md`.
+    /// Its heading in `docs/conformance.md`.
     pub(super) title: &'static str,
     /// What may differ.
     pub(super) parts: &'static [&'static str],

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     net::{Ipv4Addr, SocketAddr},
     sync::{
-        Arc, LazyLock,
+        Arc, LazyLock, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -14,7 +14,8 @@ use hickory_proto::{
     rr::{
         Name, RData, Record, RecordType,
         rdata::{
-            CNAME, HTTPS, SOA, SVCB, TXT,
+            CNAME, HTTPS, OPT, SOA, SVCB, TXT,
+            opt::EdnsOption,
             svcb::{IpHint, Mandatory, SvcParamKey, SvcParamValue},
         },
     },
@@ -67,6 +68,8 @@ pub(crate) struct Fake {
     gate: Option<Arc<Notify>>,
     gates: HashMap<Name, Arc<Notify>>,
     answering: Option<Answering>,
+    option: Option<EdnsOption>,
+    queries: Arc<Mutex<Vec<Message>>>,
 }
 
 /// Makes an answer of a query.
@@ -86,6 +89,7 @@ enum Conduct {
 pub(crate) struct Running {
     address: SocketAddr,
     hits: Arc<AtomicUsize>,
+    queries: Arc<Mutex<Vec<Message>>>,
 }
 
 impl Running {
@@ -97,6 +101,11 @@ impl Running {
     /// Requests that reached it.
     pub(crate) fn hits(&self) -> usize {
         self.hits.load(Ordering::SeqCst)
+    }
+
+    /// The queries that reached it, in their order.
+    pub(crate) fn queries(&self) -> Vec<Message> {
+        self.queries.lock().unwrap().clone()
     }
 }
 
@@ -111,6 +120,8 @@ impl Fake {
             gate: None,
             gates: HashMap::new(),
             answering: None,
+            option: None,
+            queries: Arc::default(),
         }
     }
 
@@ -202,7 +213,14 @@ impl Fake {
         self
     }
 
-    fn record(mut self, name: &str, data: RData) -> Self {
+    /// Its answers have this EDNS option.
+    pub(crate) fn option(mut self, code: u16, data: &[u8]) -> Self {
+        self.option = Some(EdnsOption::Unknown(code, data.to_vec()));
+        self
+    }
+
+    /// Knows a record of any kind.
+    pub(crate) fn record(mut self, name: &str, data: RData) -> Self {
         self.records.push(Record::from_rdata(to_name(name), self.ttl, data));
         self
     }
@@ -211,6 +229,7 @@ impl Fake {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let hits = Arc::new(AtomicUsize::new(0));
+        let queries = self.queries.clone();
         let (fake, counted, tls) = (Arc::new(self), hits.clone(), acceptor());
         tokio::spawn(async move {
             loop {
@@ -223,7 +242,7 @@ impl Fake {
                 });
             }
         });
-        Running { address, hits }
+        Running { address, hits, queries }
     }
 
     /// Serves one connection until either side has enough of it.
@@ -271,6 +290,7 @@ impl Fake {
         if let Some(gate) = self.gates.get(&query.queries[0].name) {
             gate.notified().await;
         }
+        self.queries.lock().unwrap().push(query.clone());
         let answer = match self.conduct {
             Conduct::Hang => std::future::pending().await,
             Conduct::Status(status) => {
@@ -287,6 +307,10 @@ impl Fake {
                 None => self.answer(&query),
             },
         };
+        let mut answer = answer;
+        if let Some(option) = &self.option {
+            answer.edns.get_or_insert_default().options_mut().insert(option.clone());
+        }
         let body = Full::from(answer.to_vec().unwrap());
         Ok(Response::builder()
             .header("content-type", "application/dns-message")
@@ -334,7 +358,10 @@ fn reply(query: &Message, rcode: ResponseCode) -> Message {
     reply.metadata.response_code = rcode;
     reply.queries = query.queries.clone();
     if let Some(edns) = &query.edns {
-        reply.set_edns(edns.clone());
+        // What the query's options say is not repeated (RFC 6891 section 6.1.2).
+        let mut edns = edns.clone();
+        *edns.options_mut() = OPT::default();
+        reply.set_edns(edns);
     }
     reply
 }

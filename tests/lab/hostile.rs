@@ -109,9 +109,11 @@ impl Hostility {
 }
 
 impl Trick {
-    /// Whether DNS has no part in it.
-    pub(crate) fn is_below_dns(&self) -> bool {
-        matches!(self.deed, Deed::Http(_))
+    /// Whether an answer can be told to be no good without what was asked.
+    pub(crate) fn can_be_told(&self) -> bool {
+        let needs_the_question = ["an alias of itself", "aliases in a circle"];
+        self.expected == Expected::Failure && !needs_the_question.contains(&self.name)
+            || matches!(self.deed, Deed::Http(_))
     }
 
     /// Plays it on an answer.

@@ -78,6 +78,8 @@ fn an_answer_is_worth_what_its_header_says() {
         ([0x81, 0x82], Merit::Unhelpful), // SERVFAIL
         ([0x81, 0x84], Merit::Unhelpful), // NOTIMP
         ([0x81, 0x85], Merit::Unhelpful), // REFUSED
+        ([0x81, 0x81], Merit::Unhelpful), // FORMERR
+        ([0x81, 0x8b], Merit::Unhelpful), // a code that nobody knows
         ([0x83, 0x82], Merit::Unhelpful), // SERVFAIL, truncated
     ] {
         assert_eq!(query().judge(&answer(flags)), Ok(merit), "{flags:x?}");
@@ -85,14 +87,14 @@ fn an_answer_is_worth_what_its_header_says() {
 }
 
 #[test]
-fn the_case_of_the_name_does_not_matter() {
+fn r25_the_case_of_the_name_does_not_matter() {
     let shouted = with(answer(NOERROR), 13, b'W');
 
     assert_eq!(query().judge(&shouted), Ok(Merit::Good));
 }
 
 #[test]
-fn what_does_not_answer_the_query_is_told_apart() {
+fn r23_what_does_not_answer_the_query_is_told_apart() {
     let good = answer(NOERROR);
     let end = good.len();
     for (message, problem) in [

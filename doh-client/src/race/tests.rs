@@ -210,7 +210,7 @@ async fn a_paused_server_is_asked_last() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_was_reset_is_tried_again_but_a_bad_answer_is_not() {
+async fn r78_a_stream_that_was_reset_is_tried_again_but_a_bad_answer_is_not() {
     let lone = Stage::of([[reset(1), reset(1), good(1)].into()]);
     assert!(lone.race().await.is_ok());
     assert_eq!(lone.asked(), [(0, 0), (0, 1), (0, 2)]);

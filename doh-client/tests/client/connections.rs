@@ -76,7 +76,7 @@ async fn a_connection_closed_while_idle_costs_no_answer() {
 }
 
 #[tokio::test]
-async fn a_connection_closed_under_a_query_is_replaced_once_for_free() {
+async fn r78_a_connection_closed_under_a_query_is_replaced_once_for_free() {
     let fake = Fake::start([Act::Close, Act::Answer]).await;
     let client = fake.client();
 
@@ -97,7 +97,7 @@ async fn a_server_that_closes_every_connection_fails_after_two() {
 }
 
 #[tokio::test]
-async fn a_goaway_under_a_query_costs_no_answer() {
+async fn r78_a_goaway_under_a_query_costs_no_answer() {
     let fake = Fake::start([Act::GoAway, Act::Answer]).await;
     let client = fake.client();
 

@@ -18,7 +18,7 @@ async fn an_answer_comes_back_as_the_server_sent_it() {
 }
 
 #[tokio::test]
-async fn a_request_says_what_rfc_8484_asks_for_and_nothing_else() {
+async fn r77_a_request_says_what_rfc_8484_asks_for_and_nothing_else() {
     let fake = Fake::start([Act::Answer]).await;
     fake.client().exchange(&query("a.test")).await.unwrap();
 
@@ -38,7 +38,7 @@ async fn a_request_says_what_rfc_8484_asks_for_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_query_is_sent_with_the_id_0() {
+async fn r77_a_query_is_sent_with_the_id_0() {
     let fake = Fake::start([Act::Answer]).await;
     let mut expected = query("a.test");
     expected[..2].copy_from_slice(&[0, 0]);
@@ -49,7 +49,7 @@ async fn a_query_is_sent_with_the_id_0() {
 }
 
 #[tokio::test]
-async fn the_age_of_an_answer_is_passed_on() {
+async fn r76_the_age_of_an_answer_is_passed_on() {
     let fake = Fake::start([Act::Age("100"), Act::Age("soon")]).await;
     let client = fake.client();
 
@@ -58,7 +58,7 @@ async fn the_age_of_an_answer_is_passed_on() {
 }
 
 #[tokio::test]
-async fn an_answer_may_have_65535_bytes_and_no_more() {
+async fn r21_r77_an_answer_may_have_65535_bytes_and_no_more() {
     let fake = Fake::start([Act::Size(65_535), Act::Size(65_536)]).await;
     let client = fake.client();
 
@@ -88,7 +88,7 @@ async fn a_message_that_is_no_query_is_never_sent() {
 }
 
 #[tokio::test]
-async fn the_status_tells_what_happened() {
+async fn r77_the_status_tells_what_happened() {
     let fake = Fake::start([Act::Answer, Act::Status(503)]).await;
     let client = fake.client();
     assert_eq!(client.status()[0].health, Health::Untried);

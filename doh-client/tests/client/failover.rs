@@ -124,7 +124,7 @@ async fn a_full_server_is_an_overload_and_not_a_failure() {
 }
 
 #[tokio::test]
-async fn a_page_of_a_captive_portal_is_told_by_its_content_type() {
+async fn r77_a_page_of_a_captive_portal_is_told_by_its_content_type() {
     let fake = Fake::start([Act::Type("text/html")]).await;
 
     let Err(Error::AllFailed(failures)) = fake.client().exchange(&query("a.test")).await else {

@@ -34,8 +34,7 @@ impl From<&CacheSettings> for Bounds {
 }
 
 impl Bounds {
-    /// How long an answer with bounded times to live may be kept: its shortest, and not at all
-    /// where a part is missing (RFC 2181 section 9).
+    /// How long an answer with bounded times to live may be kept: its shortest.
     pub(super) fn lifetime(&self, message: &Message) -> Duration {
         let shortest = message.all_sections().map(|record| record.ttl).min().unwrap_or(0);
         let shortest = Duration::from_secs(shortest.into());
@@ -46,7 +45,6 @@ impl Bounds {
         });
         let is_soa = |record: &Record| record.record_type() == RecordType::SOA;
         match message.metadata.response_code {
-            _ if message.metadata.truncation => Duration::ZERO,
             ResponseCode::NoError if has_data => shortest,
             // Without SOA nobody said for how long (RFC 2308 section 5: "SHOULD NOT be cached").
             ResponseCode::NoError | ResponseCode::NXDomain => {

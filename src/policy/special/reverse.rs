@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn private_zones_and_what_lies_below_them_are_told_from_public_ones() {
+    fn r89_private_zones_and_what_lies_below_them_are_told_from_public_ones() {
         let zeros = "0.".repeat(31);
         let (loopback, public) = (format!("1.{zeros}ip6.arpa"), format!("2.{zeros}ip6.arpa"));
         let too_deep = format!("{}d.f.ip6.arpa", "a.".repeat(33));

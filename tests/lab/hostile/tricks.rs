@@ -37,7 +37,7 @@ pub(crate) const TRICKS: &[Trick] = &[
     trick("no response", Says(|m| m.metadata.message_type = MessageType::Query), Failure),
     trick("another opcode", Says(|m| m.metadata.op_code = OpCode::Update), Failure),
     trick("a failure", Says(|m| fail(m, ResponseCode::ServFail)), Failure),
-    trick("an unknown response code", Octets(|o| o[3] = o[3] & 0xf0 | 11), Nothing),
+    trick("an unknown response code", Octets(|o| o[3] = o[3] & 0xf0 | 11), Failure),
     trick("a code of EDNS", Says(|m| fail(m, ResponseCode::BADCOOKIE)), Failure),
     trick("more records than there are", Octets(|o| o[6] = 0xff), Failure),
     // The question.
@@ -71,12 +71,12 @@ pub(crate) const TRICKS: &[Trick] = &[
     trick("the largest message", Says(swell), Right),
     trick("a message that is too large", Octets(|o| o.resize(65_536, 0)), Failure),
     // The answer.
-    trick("a truncated message", Says(truncate), Nothing),
+    trick("a truncated message", Says(truncate), Failure),
     trick("no records", Says(|m| m.answers.clear()), Nothing),
     trick("another type", Says(|m| m.answers = vec![ipv6_of(m)]), Nothing),
     trick("another class", Says(foreign_class), Nothing),
-    trick("an alias of itself", Says(|m| m.answers = vec![alias(m, own_name(m))]), Nothing),
-    trick("aliases in a circle", Says(circle), Nothing),
+    trick("an alias of itself", Says(|m| m.answers = vec![alias(m, own_name(m))]), Failure),
+    trick("aliases in a circle", Says(circle), Failure),
     trick("years to live", Says(|m| m.answers[0].ttl = u32::MAX), Right),
     trick("an address and no such name", Says(no_such_name), Right),
     // Names that nobody asked for.
