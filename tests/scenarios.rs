@@ -1,6 +1,7 @@
 //! What is remembered, for how long, and what clients are told when time and upstreams go by.
 
 mod failures;
+mod flood;
 mod fresh;
 mod no_such_name;
 mod renewed;
