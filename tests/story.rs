@@ -20,8 +20,9 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use dnsward::{
     config::{Config, Environment},
     listener::answer_packet,
+    lists::ListStore,
     pipeline::Pipeline,
-    policy::{Lists, Policy},
+    policy::Policy,
     query::{self, Transport},
     querylog::Outcome,
 };
@@ -57,11 +58,12 @@ impl Story {
         Self { pipeline, upstream }
     }
 
-    /// Takes over another configuration, as a reload does.
-    pub(crate) fn reload(&self, toml: &str) {
+    /// Takes over another configuration and its inline lists, as a reload does.
+    pub(crate) async fn reload(&self, toml: &str) {
         let config = parse(toml);
         self.pipeline.upstream.reconfigure(&config).unwrap();
-        let lists = Lists { are_loaded: true, ..Lists::default() };
+        let store = Arc::new(ListStore::new(&config, self.pipeline.upstream.clone()));
+        let lists = store.load(&config).await;
         self.pipeline.published.replace(config.clone(), Policy::new(config, lists));
     }
 

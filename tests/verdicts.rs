@@ -3,18 +3,21 @@
 //! Filters are walked around where a second way forgets to ask (a transport, the cache, an alias, a
 //! service's target), so every case goes every way, and each must end as the straight one does.
 
-use crate::lab::{Fake, Lab, Reply, question};
+use crate::{
+    lab::{Fake, Lab, Reply, question},
+    story::Story,
+};
 
 /// A name and what becomes of it.
-pub(crate) struct Case {
-    pub(crate) name: &'static str,
-    pub(crate) verdict: Verdict,
-    pub(crate) why: &'static str,
+struct Case {
+    name: &'static str,
+    verdict: Verdict,
+    why: &'static str,
 }
 
 /// What becomes of a name.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+enum Verdict {
     /// Blocked, and told with this reason.
     Blocked(&'static str),
     /// Resolved: it has the address that the upstream knows.
@@ -28,7 +31,7 @@ pub(crate) enum Verdict {
 }
 
 /// Lists, rules and local names, for all cases together.
-pub(crate) const RULES: &str = r"
+const RULES: &str = r"
     [[lists]]
     name = 'ads'
     inline = ['||ads.example^', 'host.example']
@@ -68,7 +71,7 @@ pub(crate) const RULES: &str = r"
 ";
 
 /// Every kind of verdict that rules, lists, local names and special names can make.
-pub(crate) const CASES: &[Case] = &[
+const CASES: &[Case] = &[
     case("ads.example", Verdict::Blocked("ads"), "a list's domain"),
     case("a.b.ads.example", Verdict::Blocked("ads"), "below a list's domain"),
     case("host.example", Verdict::Blocked("ads"), "a list's exact name"),
@@ -259,4 +262,33 @@ async fn r98_a_client_outside_allow_from_is_refused_every_way() {
         assert_eq!(seen, (5, 0, reasons), "{} by {way:?}", case.name);
     }
     assert_eq!(lab.upstream_hits(), hits);
+}
+
+#[tokio::test(start_paused = true)]
+async fn r98_r45_what_has_gone_stale_is_judged_like_what_is_fresh() {
+    let story = Story::begin("");
+    for (number, case) in CASES.iter().enumerate() {
+        let address = if case.verdict == Verdict::Home { "192.168.0.1" } else { "192.0.2.1" };
+        story.upstream.knows(&format!("{} A", case.name), address, 60);
+        story.upstream.knows(&format!("alias{number}.example CNAME"), case.name, 60);
+        story.ask(&format!("{} A", case.name)).await;
+        story.ask(&format!("alias{number}.example A")).await;
+    }
+    story.upstream.dies();
+    story.later("1h").await;
+    story.reload(RULES).await;
+
+    for (number, case) in CASES.iter().enumerate() {
+        let alias = format!("alias{number}.example");
+        let ways = [case.name, &alias].into_iter().take(1 + usize::from(case.verdict.is_public()));
+        for name in ways {
+            let told = story.ask(&format!("{name} A")).await;
+            let (is_stale, reasons): (Vec<_>, Vec<_>) =
+                told.reply.ede().into_iter().partition(|(code, _)| *code == 3);
+            let seen = (told.reply.rcode(), told.reply.addresses(), reasons);
+            assert_eq!(seen, case.verdict.seen(), "{name}, {}", case.why);
+            let is_shown = case.verdict == Verdict::Resolved;
+            assert!(!is_shown || is_stale.len() == 1, "{name} is stale and does not say so");
+        }
+    }
 }

@@ -104,10 +104,10 @@ async fn r45_r98_what_has_been_blocked_since_is_not_served_stale() {
     story.ask("home.example A").await.gets("").with_ede(&[15]);
 
     for name in ["www.example", "cdn.example"] {
-        story.reload(&format!("[[rules]]\naction = 'deny'\nmatch = '{name}'"));
+        story.reload(&format!("[[rules]]\naction = 'deny'\nmatch = '{name}'")).await;
         story.ask("www.example A").await.gets("0.0.0.0").with_ede(&[15]);
     }
-    story.reload("");
+    story.reload("").await;
     story.ask("www.example A").await.gets("192.0.2.1").with_ede(&[3]);
 }
 
