@@ -28,12 +28,12 @@ pub struct Problem {
 impl Problem {
     /// A problem with one key.
     pub fn new(key: &str, problem: &str, found: impl fmt::Display, allowed: &str) -> Self {
-        let found = found.to_string();
+        let found = on_one_line(&found.to_string());
         let found = match found.char_indices().nth(SHOWN_VALUE) {
             Some((cut, _)) => format!("{}...", found.get(..cut).unwrap_or_default()),
             None => found,
         };
-        Self { key: key.into(), problem: problem.into(), found, allowed: allowed.into() }
+        Self { key: on_one_line(key), problem: problem.into(), found, allowed: allowed.into() }
     }
 
     pub(super) fn syntax(error: &toml::de::Error) -> Self {
@@ -46,6 +46,20 @@ impl Problem {
     pub fn key(&self) -> &str {
         &self.key
     }
+}
+
+/// A text whose line ends and other control characters are shown and not obeyed: a problem is one
+/// line, whatever a file or a variable holds.
+fn on_one_line(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
 }
 
 impl fmt::Display for Problem {

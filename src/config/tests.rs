@@ -230,3 +230,13 @@ fn r70_a_file_of_cookie_secrets_holds_one_or_two_and_nothing_else() {
         assert!(!problems[0].contains("0011"), "a secret is shown: {problems:?}");
     }
 }
+
+#[test]
+fn a_problem_is_one_line_whatever_was_found() {
+    let text = "[log]\nlevel = \"a\\nb\\u001b[31m\"\n\"x\\ny\" = 1";
+
+    let problems = parse(text).unwrap_err();
+
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems.iter().all(|problem| !problem.contains(char::is_control)), "{problems:?}");
+}
