@@ -97,12 +97,19 @@ impl Connection {
         let mut is_draining = false;
         let mut last_active = Instant::now();
         self.take_frames().await?;
+        self.seat.note_use(!self.waiting.is_empty());
         self.write().await?;
         loop {
             match self.next_event(last_active, drain).await? {
-                // It has had its answers long ago, and its descriptor may be needed too.
-                Event::Unseated if self.waiting.is_empty() => return Ok(()),
-                Event::Read(0) | Event::Late | Event::Unseated => self.is_open = false,
+                Event::Read(0) | Event::Late => self.is_open = false,
+                Event::Unseated => {
+                    self.read_what_is_there().await?;
+                    if self.waiting.is_empty() && self.unwritten.is_empty() {
+                        // It is owed nothing, and its descriptor may be needed too.
+                        return Ok(());
+                    }
+                    self.is_open = false;
+                }
                 Event::Read(_) => self.take_frames().await?,
                 Event::Answer(answer) => {
                     self.queue(&answer);
@@ -128,6 +135,10 @@ impl Connection {
 
     async fn next_event(&mut self, last_active: Instant, drain: &mut Drain) -> io::Result<Event> {
         let reads = self.is_open && self.has_room();
+        if !reads {
+            // The time that we do not read is none that the client takes.
+            self.begun = self.begun.map(|_| Instant::now());
+        }
         let late_at = self.begun.map_or(last_active + IDLE, |begun| begun + MESSAGE);
         let may_be_late = reads && (self.begun.is_some() || self.waiting.is_empty());
         self.unread.reserve(READ);
