@@ -48,6 +48,9 @@ pub enum Rcode {
 /// Names in the SOA of negative answers of our own: no mailbox, no server, nothing to look up.
 const SOA_NAMES: &[u8] = b"\x09localhost\0\x06nobody\x07invalid\0";
 
+/// Where in an OPT record the upper bits of the response code lie (RFC 6891 section 6.1.3).
+const EXTENDED_RCODE: usize = 5;
+
 /// Owner of our records: a pointer to the question.
 const POINTER_TO_QUESTION: [u8; 2] = [0xc0, 0x0c];
 
@@ -56,16 +59,22 @@ pub fn complaint(packet: &[u8], complaint: &Complaint, out: &mut Vec<u8>) {
     let rcode = match complaint.fault {
         Fault::Malformed => Rcode::FormErr,
         Fault::Opcode => Rcode::NotImp,
-        Fault::OnlyCookie => Rcode::NoError,
+        // RFC 7873 section 5.4: with a server's part that is none of ours it is a bad one.
+        Fault::OnlyCookie => match complaint.edns.and_then(|edns| edns.cookie) {
+            Some(cookie) if !cookie.is_valid && !cookie.is_first => Rcode::BadCookie,
+            _ => Rcode::NoError,
+        },
     };
+    let [_, extended] = (rcode as u16 >> 4).to_be_bytes();
     let header = complaint.header;
-    let flags = flag::QR | header.flags & (flag::OPCODE | flag::RD) | rcode as u16;
+    let code = rcode as u16 & flag::RCODE;
+    let flags = flag::QR | header.flags & (flag::OPCODE | flag::RD) | code;
     let question = packet.get(complaint.question.clone()).unwrap_or_default();
     let counts = [u16::from(!question.is_empty()), 0, 0, u16::from(complaint.edns.is_some())];
     write_header(out, Header { id: header.id, flags, counts });
     out.extend_from_slice(question);
     if let Some(edns) = &complaint.edns {
-        Opt::to(edns, 0).write(out, None);
+        Opt::to(edns, extended).write(out, None);
     }
 }
 
@@ -173,8 +182,9 @@ pub fn cached(query: &Query, entry: &Entry, ede: Option<Ede<'_>>, now: Instant, 
     reply.finish(ede.into_iter().chain(entry.reasons().iter().map(Ede::Upstream)));
 }
 
-/// Cuts an answer down to what the client takes: whole RRsets of the answer section only, with TC
-/// where any of them is missing (RFC 2181 section 9), and OPT.
+/// Cuts an answer down to what the client takes: whole RRsets of the answer section only, and OPT,
+/// with TC where any of them is missing (RFC 2181 section 9), or the proofs that a validator needs
+/// (RFC 4035 section 3.1.3). Reasons are the first to go.
 pub fn fit(query: &Query, out: &mut Vec<u8>) {
     let limit = query.answer_limit();
     if out.len() <= limit {
@@ -183,12 +193,23 @@ pub fn fit(query: &Query, out: &mut Vec<u8>) {
     let Some(mut header) = Header::read(out) else { return };
     let [_, answers, ..] = header.counts;
     let question_end = wire::HEADER + query.name_as_asked().len() + 4;
-    let opt = truncate::opt(out, question_end, header.records());
-    let room = limit - opt.len();
+    let mut opt = truncate::opt(out, question_end, header.records());
+    if question_end + opt.len() > limit {
+        let extended = out.get(opt.start + EXTENDED_RCODE).copied().unwrap_or(0);
+        out.truncate(opt.start);
+        if let Some(plain) = Opt::answering(query, extended) {
+            plain.write(out, None);
+        }
+        opt = opt.start..out.len();
+    }
+    let room = limit.saturating_sub(opt.len());
     let (kept, end) = truncate::whole_rrsets(out, question_end, answers, room);
     let end_of_opt = end + opt.len();
+    let is_cut = kept < answers
+        || answers == 0
+        || query.is_dnssec_ok() && truncate::has_proofs(out, end, header.records());
+    header.flags |= if is_cut { flag::TC } else { 0 };
     header.counts = [1, kept, 0, u16::from(!opt.is_empty())];
-    header.flags |= if kept < answers || answers == 0 { flag::TC } else { 0 };
     out.copy_within(opt, end);
     out.truncate(end_of_opt);
     overwrite(out, 0, &header_bytes(header));

@@ -110,7 +110,7 @@ mod tests {
     /// A cookie that this secret made at that time.
     fn made_with(secret: &Secret, made: u32) -> Cookie {
         let server = server_part(&ASKED, made, client(), secret);
-        Cookie { client: ASKED, server, is_valid: false }
+        Cookie { client: ASKED, server, is_first: false, is_valid: false }
     }
 
     fn check(mut cookie: Cookie, secrets: &[Secret], now: u32) -> Cookie {
@@ -123,7 +123,7 @@ mod tests {
         // RFC 9018 appendix A.1.
         let expected = b"\x01\0\0\0\x5c\xf7\x9f\x11\x1f\x81\x30\xc3\xee\xe2\x94\x80";
 
-        let none = Cookie { client: ASKED, server: [0; 16], is_valid: false };
+        let none = Cookie { client: ASKED, server: [0; 16], is_first: true, is_valid: false };
         let given = check(none, &[SECRET], MADE);
 
         assert_eq!((given.server, given.is_valid), (*expected, false));

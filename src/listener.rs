@@ -7,15 +7,17 @@ pub mod tcp;
 pub mod udp;
 
 use std::{
-    net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
+
+use tokio::time::Instant;
 
 use crate::{
     answer,
     pipeline::{Pending, Pipeline, Progress},
     query::{Client, Query, Unreadable},
+    ratelimit::Pace,
 };
 
 /// Answers one packet as a listener does, however long that takes; nothing where silence is right.
@@ -25,7 +27,7 @@ pub async fn answer_packet(
     client: Client,
 ) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(512);
-    match take(pipeline, packet, client, &mut out) {
+    match take(pipeline, packet, &client, &mut out) {
         Taken::Silence => return None,
         Taken::Answer => {}
         Taken::Wait(pending) => finish(*pending, &mut out).await,
@@ -44,14 +46,13 @@ enum Taken {
 }
 
 /// Reads one packet and answers it as far as that needs no waiting.
-fn take(pipeline: &Arc<Pipeline>, packet: &[u8], client: Client, out: &mut Vec<u8>) -> Taken {
-    let address = client.address;
-    let query = match Query::read(packet, client) {
+fn take(pipeline: &Arc<Pipeline>, packet: &[u8], client: &Client, out: &mut Vec<u8>) -> Taken {
+    let query = match Query::read(packet, client.clone()) {
         Ok(mut query) => {
-            pipeline.check_cookie(&mut query.edns, address);
+            pipeline.check_cookie(&mut query.edns, query.client.address);
             query
         }
-        Err(unreadable) => return complain(pipeline, packet, unreadable, address, out),
+        Err(unreadable) => return complain(pipeline, packet, unreadable, client, out),
     };
     // One query that meets a defect of ours must not end the listener for all others.
     let begun = catch_unwind(AssertUnwindSafe(|| pipeline.begin(&query, out)));
@@ -74,12 +75,16 @@ fn complain(
     pipeline: &Pipeline,
     packet: &[u8],
     unreadable: Unreadable,
-    address: IpAddr,
+    sender: &Client,
     out: &mut Vec<u8>,
 ) -> Taken {
     pipeline.metrics.count_malformed();
     let Unreadable::Complain(mut complaint) = unreadable else { return Taken::Silence };
-    pipeline.check_cookie(&mut complaint.edns, address);
+    pipeline.check_cookie(&mut complaint.edns, sender.address);
+    // Who asks nothing is not sent to where it could ask.
+    if pipeline.pace(sender, complaint.edns.as_ref(), Instant::now()) != Pace::Fine {
+        return Taken::Silence;
+    }
     answer::complaint(packet, &complaint, out);
     Taken::Answer
 }

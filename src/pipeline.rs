@@ -22,7 +22,7 @@ use crate::{
     cookie::Cookies,
     metrics::Metrics,
     policy::{Decision, Lists, Policy},
-    query::{Edns, Query},
+    query::{Client, Edns, Query},
     querylog::{Answered, Outcome, QueryLog},
     ratelimit::{Pace, RateLimiter},
     snapshot::{Published, Snapshot},
@@ -95,7 +95,7 @@ impl Pipeline {
     /// Answers a query as far as that needs no waiting; the answer is written to `out`.
     pub fn begin(self: &Arc<Self>, query: &Query, out: &mut Vec<u8>) -> Progress {
         let started = Instant::now();
-        match self.pace(query, started) {
+        match self.pace(&query.client, query.edns.as_ref(), started) {
             Pace::Fine => {}
             Pace::Slip => {
                 self.note(query, reply::over_the_limit(query, out), started);
@@ -105,7 +105,7 @@ impl Pipeline {
         }
         let answered = match self.answer(query, None, out) {
             Ok(answered) => answered,
-            Err(key) => match self.upstream.ask(key.clone(), query.client.account()) {
+            Err(key) => match self.upstream.ask(key.clone(), query.asker()) {
                 Ok(flight) => {
                     let pending = Pending::new(self.clone(), query.clone(), flight, started);
                     return Progress::Wait(Box::new(pending));
@@ -152,7 +152,7 @@ impl Pipeline {
         let Some(known) = known else { return Err(path.key) };
         Ok(match known {
             Known::Failure(failure) => reply::failed(query, &failure, out),
-            Known::Answer(entry, outcome) => match policy.inspect(query, &path, entry.targets()) {
+            Known::Answer(entry, outcome) => match policy.inspect(query, &path, &entry) {
                 Some(block) => reply::blocked(query, &block, blocking, out),
                 None if entry.points_home() && policy.guards_against_rebinding(query, &path) => {
                     reply::without_private_addresses(query, &entry, outcome, blocking, out)
@@ -163,12 +163,12 @@ impl Pipeline {
     }
 
     /// Whether a query comes too soon; who cannot have forged its address may ask at any speed.
-    fn pace(&self, query: &Query, now: Instant) -> Pace {
-        if query.has_proven_address() {
+    pub fn pace(&self, client: &Client, edns: Option<&Edns>, now: Instant) -> Pace {
+        if client.has_proven_address(edns) {
             return Pace::Fine;
         }
         let settings = &self.published.load().config.dns.rate_limit;
-        self.rate.pace(query.client.address, settings, now)
+        self.rate.pace(client.address, settings, now)
     }
 
     /// Checks the cookie of a client that has one, and makes the one that its answer gives it.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use blocker::{GroupSet, Matcher, Name, Verdict};
 
 use crate::{
-    cache::{Key, Link},
+    cache::{Entry, Key, Link},
     config::{Blocking, Config, Dns, UdpMode, UntilLoaded},
     query::{Query, Transport},
     wire::{CLASS_IN, rtype},
@@ -160,23 +160,28 @@ impl Policy {
         }
     }
 
-    /// Judges the names that an answer points to, in their order; an allowed one frees the rest.
-    pub fn inspect(&self, query: &Query, path: &Path<'_>, targets: &[Name]) -> Option<Block<'_>> {
+    /// Judges the names that an answer points to. Aliases lead to one another, so an allowed one
+    /// frees what follows; of services a client chooses one, so each is judged for itself.
+    pub fn inspect(&self, query: &Query, path: &Path<'_>, entry: &Entry) -> Option<Block<'_>> {
         if !path.inspects || !self.blocking().inspect_cname {
             return None;
         }
         let groups = self.groups.of(&query.client);
-        for target in path.links.iter().map(|link| &link.target).chain(targets) {
-            if self.rules.allow(target, query.qtype, groups) {
-                return None;
-            }
-            match self.judge(target, query.qtype, groups) {
+        let judge = |target| match self.rules.allow(target, query.qtype, groups) {
+            true => Judgement::Allow,
+            false => self.judge(target, query.qtype, groups),
+        };
+        for alias in path.links.iter().map(|link| &link.target).chain(entry.aliases()) {
+            match judge(alias) {
                 Judgement::Block(block) => return Some(block),
                 Judgement::Allow => return None,
                 Judgement::Pass => {}
             }
         }
-        None
+        entry.services().iter().find_map(|service| match judge(service) {
+            Judgement::Block(block) => Some(block),
+            Judgement::Allow | Judgement::Pass => None,
+        })
     }
 
     /// Whether an answer must not point into this network: public names have no business there,
@@ -201,7 +206,8 @@ impl Policy {
             return Some(Refusal::EdnsVersion);
         }
         let is_meta = (rtype::FIRST_META..=rtype::LAST_META).contains(&query.qtype);
-        let is_ours = query.qclass == CLASS_IN && !is_meta && query.qtype != rtype::OPT;
+        let is_meta = is_meta || matches!(query.qtype, rtype::RESERVED | rtype::OPT);
+        let is_ours = query.qclass == CLASS_IN && !is_meta;
         (!is_ours).then_some(Refusal::Question)
     }
 

@@ -12,7 +12,7 @@ use blocker::Name;
 
 use crate::wire::{self, Header, flag};
 
-pub use client::{Account, Client, Identity, SpiffeId};
+pub use client::{Account, Asker, Client, Identity, SpiffeId};
 pub use edns::{Cookie, Edns, option};
 
 use edns::Broken;
@@ -109,16 +109,18 @@ impl Query {
             return Err(Unreadable::Ignore);
         }
         let question = Question::read(packet, header);
-        let end = question.as_ref().map_or(wire::HEADER, |question| question.end);
-        let options = Edns::find(packet, end, header);
+        let options = match end_of_questions(packet, header) {
+            Some(end) => Edns::find(packet, end, header),
+            None => Err(Broken(None)),
+        };
         let is_query = header.flags & flag::OPCODE == 0;
         match (question, options) {
             (Some(question), Ok(edns)) if is_query => {
                 Ok(Self::of(packet, header, &question, edns, client))
             }
-            (_, options) => {
-                let edns = options.unwrap_or_else(|Broken(edns)| edns);
-                Err(Unreadable::Complain(Complaint::new(header, wire::HEADER..end, edns)))
+            (question, options) => {
+                let end = question.map_or(wire::HEADER, |question| question.end);
+                Err(Unreadable::Complain(Complaint::new(header, wire::HEADER..end, options)))
             }
         }
     }
@@ -151,8 +153,13 @@ impl Query {
 
     /// Whether the client receives what is sent to its address.
     pub fn has_proven_address(&self) -> bool {
-        let cookie = self.edns.and_then(|edns| edns.cookie);
-        self.client.transport == Transport::Tcp || cookie.is_some_and(|cookie| cookie.is_valid)
+        self.client.has_proven_address(self.edns.as_ref())
+    }
+
+    /// Who waits for the answer.
+    pub fn asker(&self) -> Asker {
+        let account = self.client.account();
+        if self.has_proven_address() { Asker::Proven(account) } else { Asker::Unproven(account) }
     }
 
     /// Whether the client wants DNSSEC's records.
@@ -194,17 +201,20 @@ impl fmt::Debug for Query {
 }
 
 impl Complaint {
-    fn new(header: Header, question: Range<usize>, edns: Option<Edns>) -> Self {
-        let has_cookie = edns.is_some_and(|edns| edns.cookie.is_some());
-        let fault = if header.flags & flag::OPCODE != 0 {
-            Fault::Opcode
-        } else if header.counts[0] == 0 && has_cookie {
-            Fault::OnlyCookie
-        } else {
-            Fault::Malformed
+    fn new(header: Header, question: Range<usize>, options: Result<Option<Edns>, Broken>) -> Self {
+        let fault = match options {
+            _ if header.flags & flag::OPCODE != 0 => Fault::Opcode,
+            Ok(Some(edns)) if edns.cookie.is_some() && header.counts[0] == 0 => Fault::OnlyCookie,
+            _ => Fault::Malformed,
         };
-        Self { fault, header, question, edns }
+        Self { fault, header, question, edns: options.unwrap_or_else(|Broken(edns)| edns) }
     }
+}
+
+/// Where the records begin, however many questions there are.
+fn end_of_questions(packet: &[u8], header: Header) -> Option<usize> {
+    let skip = |at, _| Some(wire::skip_name(packet, at)? + 4);
+    (0..header.counts[0]).try_fold(wire::HEADER, skip)
 }
 
 /// The only question of a packet, and where it ends.

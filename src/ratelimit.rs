@@ -7,7 +7,7 @@
 //!
 //! Memory and time are fixed: each prefix has a place in one table by its keyed hash, which holds
 //! the time at which it has used up what it may (the generic cell rate algorithm). Two prefixes
-//! that meet in one place share its rate, which costs them a round trip and never an answer.
+//! that meet in one place share its rate.
 
 use std::{
     hash::{BuildHasher as _, RandomState},
@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use crate::config::RateLimit;
 
-/// Places in the table, 512 KiB: a thousand busy prefixes meet in one by a chance of 1.5 %.
+/// Places in the table, 1 MiB: a thousand busy prefixes meet in one by a chance of 1.5 %.
 const PLACES: usize = 65_536;
 
 /// How long a client may ask at any speed, in nanoseconds, before its rate counts: a page that
@@ -46,13 +46,22 @@ pub enum Pace {
 /// The limiter; free of charge and memory until it is first used.
 #[derive(Debug)]
 pub struct RateLimiter {
-    /// Nanoseconds since `started` at which each place has used up what it may.
-    places: OnceLock<Box<[AtomicU64]>>,
+    places: OnceLock<Box<[Place]>>,
     /// Its keys are random, so that nobody can choose whom to meet.
     hasher: RandomState,
     started: Instant,
     slipped: AtomicU64,
     dropped: AtomicU64,
+}
+
+/// One prefix, or those that meet here.
+#[derive(Debug, Default)]
+struct Place {
+    /// Nanoseconds since `started` at which it has used up what it may.
+    used_up: AtomicU64,
+    /// Queries over the limit. Each place has its own count, so that a flood does not choose who
+    /// else gets no answer.
+    over: AtomicU64,
 }
 
 impl Default for RateLimiter {
@@ -78,11 +87,11 @@ impl RateLimiter {
         let now = now.saturating_duration_since(self.started).as_nanos();
         let now = u64::try_from(now).unwrap_or(u64::MAX);
         let cost = (BURST / rate).max(1);
-        if self.place(prefix(client, settings)).is_none_or(|place| is_within(place, now, cost)) {
+        let Some(place) = self.place(prefix(client, settings)) else { return Pace::Fine };
+        if place.has_room(now, cost) {
             return Pace::Fine;
         }
-        let over = self.slipped.load(Ordering::Relaxed) + self.dropped.load(Ordering::Relaxed);
-        if over.is_multiple_of(SLIP) {
+        if place.over.fetch_add(1, Ordering::Relaxed).is_multiple_of(SLIP) {
             self.slipped.fetch_add(1, Ordering::Relaxed);
             Pace::Slip
         } else {
@@ -101,20 +110,22 @@ impl RateLimiter {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    fn place(&self, prefix: (bool, u128)) -> Option<&AtomicU64> {
-        let empty = || (0..PLACES).map(|_| AtomicU64::new(0)).collect();
+    fn place(&self, prefix: (bool, u128)) -> Option<&Place> {
+        let empty = || (0..PLACES).map(|_| Place::default()).collect();
         let hash = self.hasher.hash_one(prefix) % PLACES as u64;
         self.places.get_or_init(empty).get(usize::try_from(hash).ok()?)
     }
 }
 
-/// Whether a query that costs so much finds room at a place, which then has less of it.
-fn is_within(place: &AtomicU64, now: u64, cost: u64) -> bool {
-    let spend = |used_up: u64| {
-        let next = used_up.max(now) + cost;
-        (next <= now + BURST).then_some(next)
-    };
-    place.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend).is_ok()
+impl Place {
+    /// Whether a query that costs so much finds room, of which there is less then.
+    fn has_room(&self, now: u64, cost: u64) -> bool {
+        let spend = |used_up: u64| {
+            let next = used_up.max(now).saturating_add(cost);
+            (next <= now.saturating_add(BURST)).then_some(next)
+        };
+        self.used_up.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend).is_ok()
+    }
 }
 
 /// The prefix of an address that makes it one client: its family and the bits of it.

@@ -27,7 +27,7 @@ use tokio::{
 use crate::{
     cache::{Bounds, Cache, Entry, Key, is_usable},
     config::{Config, UpstreamSettings},
-    query::Account,
+    query::Asker,
 };
 
 use carrier::Doh;
@@ -105,8 +105,8 @@ impl Upstream {
     ///
     /// # Errors
     /// Where `dns.limits.in_flight` queries wait already, or `in_flight_per_client` of this one.
-    pub fn ask(&self, key: Key, client: Option<Account>) -> Result<Flight, Failure> {
-        let place = self.places.take(client, self.current.load().in_flight_per_client)?;
+    pub fn ask(&self, key: Key, asker: Asker) -> Result<Flight, Failure> {
+        let place = self.places.take(asker, self.current.load().in_flight_per_client)?;
         self.send(key, place, None)
     }
 

@@ -37,6 +37,8 @@ pub mod flag {
 
 /// Record types that the server itself must know by number.
 pub mod rtype {
+    /// No type, and never one (RFC 6895 section 3.1).
+    pub const RESERVED: u16 = 0;
     /// An IPv4 address.
     pub const A: u16 = 1;
     /// Another name of the owner.
@@ -53,6 +55,10 @@ pub mod rtype {
     pub const AAAA: u16 = 28;
     /// EDNS (RFC 6891).
     pub const OPT: u16 = 41;
+    /// What lies between two names, and so does not exist (RFC 4034 section 4).
+    pub const NSEC: u16 = 47;
+    /// The same between hashes of names (RFC 5155 section 3).
+    pub const NSEC3: u16 = 50;
     /// What a resolver does (RFC 9606).
     pub const RESINFO: u16 = 261;
     /// The first of the types that only a question can have, among them zone transfers

@@ -1,6 +1,14 @@
 //! What clients are told: addresses, aliases, flags, letter case, times to live.
 
-use hickory_proto::{op::ResponseCode, rr::DNSClass};
+use std::sync::Arc;
+
+use hickory_proto::{
+    op::{Message, MessageType, OpCode, ResponseCode},
+    rr::{
+        DNSClass, RData, Record, RecordType,
+        rdata::{A, NULL},
+    },
+};
 
 use crate::lab::{Fake, Lab, Reply, question};
 
@@ -225,4 +233,30 @@ async fn r74_zone_transfers_are_refused_and_the_connection_goes_on() {
     let reply = Reply::read(&conversation.receive().await.unwrap());
     assert_eq!(reply.addresses(), ["127.0.0.1"]);
     assert_eq!(lab.upstream_hits(), 0);
+}
+
+#[tokio::test]
+async fn r08_a_datagram_without_its_proofs_says_that_something_is_missing() {
+    let answering = |query: &Message| {
+        let name = query.queries[0].name.clone();
+        let mut answer = Message::new(query.metadata.id, MessageType::Response, OpCode::Query);
+        answer.queries = query.queries.clone();
+        answer.add_answer(Record::from_rdata(name.clone(), 300, RData::A(A::new(192, 0, 2, 1))));
+        for number in 0..4_u8 {
+            let data = NULL::with([&[0][..], &[number; 400]].concat());
+            let proof = RData::Unknown { code: RecordType::NSEC, rdata: data };
+            answer.add_authority(Record::from_rdata(name.base_name(), 300, proof));
+        }
+        answer
+    };
+    let lab = Lab::builder().upstream(Fake::new().answering(Arc::new(answering))).start().await;
+    let mut signed = question("a.example", "A");
+    signed.edns.as_mut().unwrap().set_dnssec_ok(true);
+
+    let with_proofs = Reply::read(&lab.send_udp(&signed.to_vec().unwrap()).await);
+    let without = lab.ask_udp("a.example", "A").await;
+
+    assert!(with_proofs.message.metadata.truncation, "{with_proofs:?}");
+    assert!(!without.message.metadata.truncation, "who has no use for them");
+    assert_eq!(without.addresses(), ["192.0.2.1"]);
 }

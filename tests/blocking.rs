@@ -209,3 +209,20 @@ async fn r25_a_rule_holds_for_a_name_in_any_letters() {
     }
     assert_eq!(lab.upstream_hits(), 0);
 }
+
+#[tokio::test]
+async fn r81_each_target_of_a_service_is_judged_for_itself() {
+    let rules = "[[rules]]\naction = 'allow'\nmatch = 'free.example'\n\
+                 [[rules]]\naction = 'deny'\nmatch = 'ads.example'";
+    for targets in [["free.example", "ads.example"], ["ads.example", "free.example"]] {
+        let fake = targets.iter().fold(Fake::new(), |fake, target| fake.https("x.example", target));
+        let lab = Lab::builder().upstream(fake).config(rules).start().await;
+
+        let reply = lab.ask("x.example", "HTTPS").await;
+
+        assert_eq!(reply.ede(), [(15, "ads.example".to_owned())], "{targets:?}");
+    }
+    let fake = Fake::new().cname("y.example", "free.example").https("free.example", "ads.example");
+    let lab = Lab::builder().upstream(fake).config(rules).start().await;
+    assert!(lab.ask("y.example", "HTTPS").await.ede().is_empty(), "an allowed alias frees it");
+}

@@ -1,7 +1,7 @@
 //! What clients say with EDNS, and what they are told: options, cookies, idle times, errors.
 
 use hickory_proto::{
-    op::{Message, OpCode},
+    op::{Message, OpCode, ResponseCode},
     rr::rdata::opt::{EdnsCode, EdnsOption},
 };
 
@@ -92,8 +92,59 @@ async fn r01_who_asks_for_a_cookie_needs_no_question() {
     let answer = lab.send_udp(&only_cookie.to_vec().unwrap()).await;
 
     assert_eq!(rcode(&answer), 0);
-    assert_eq!(option_of(&answer, COOKIE).unwrap().len(), 24);
+    let cookie = option_of(&answer, COOKIE).unwrap();
+    assert_eq!(cookie.len(), 24);
     assert_eq!(rcode(&lab.send_udp(&nothing).await), 1, "without a cookie either");
+    for (shown, expected) in [(cookie, 0), ([&b"clients!"[..], &[7; 16]].concat(), 23)] {
+        let option = EdnsOption::Unknown(COOKIE, shown);
+        only_cookie.edns = question("localhost", "A").edns;
+        only_cookie.edns.as_mut().unwrap().options_mut().insert(option);
+        let answer = lab.send_udp(&only_cookie.to_vec().unwrap()).await;
+        assert_eq!((rcode(&answer), option_of(&answer, COOKIE).unwrap().len()), (expected, 24));
+    }
+    let with_time = EdnsOption::Unknown(TCP_KEEPALIVE, b"\0\x64".to_vec());
+    only_cookie.edns.as_mut().unwrap().options_mut().insert(with_time);
+    let broken = lab.send_udp(&only_cookie.to_vec().unwrap()).await;
+    assert_eq!(rcode(&broken), 1, "another option is broken");
+}
+
+#[tokio::test]
+async fn r02_r54_two_questions_are_a_format_error_with_edns_and_without_a_question() {
+    let lab = Lab::builder().start().await;
+    let mut two = question("www.example", "A");
+    two.queries.push(two.queries[0].clone());
+
+    let answer = lab.send_udp(&two.to_vec().unwrap()).await;
+
+    let reply = Message::from_vec(&answer).unwrap();
+    assert_eq!((rcode(&answer), reply.queries.len(), reply.edns.is_some()), (1, 0, true));
+}
+
+#[tokio::test]
+async fn type_0_is_no_type_to_ask_for() {
+    let lab = Lab::builder().upstream(Fake::new()).start().await;
+    lab.ask("nobody.example", "A").await;
+
+    assert_eq!(lab.ask("nobody.example", "TYPE0").await.rcode(), 5);
+    assert_eq!(lab.upstream_hits(), 1);
+}
+
+#[tokio::test]
+async fn r08_reasons_give_way_where_there_is_no_room_for_them() {
+    let labels = ["a".repeat(63), "b".repeat(63), "c".repeat(63), "d".repeat(50)].join(".");
+    let text = [&b"\0\x06"[..], "x".repeat(90).as_bytes()].concat();
+    let fake = Fake::new().failing(ResponseCode::ServFail).option(15, &text);
+    let lab = Lab::builder().upstream(fake).start().await;
+    let mut message = question(&labels, "A");
+    let edns = message.edns.as_mut().unwrap();
+    edns.set_max_payload(512)
+        .options_mut()
+        .insert(EdnsOption::Unknown(COOKIE, b"clients!".to_vec()));
+
+    let answer = lab.send_udp(&message.to_vec().unwrap()).await;
+
+    assert!(answer.len() <= 512, "{} octets", answer.len());
+    assert_eq!((rcode(&answer), option_of(&answer, COOKIE).unwrap().len()), (2, 24));
 }
 
 #[tokio::test]

@@ -1,7 +1,10 @@
 //! Who asks too often over UDP: half of it is sent to where an address is no forgery, half gets no
 //! answer, and nobody real stays without one.
 
-use hickory_proto::{op::Message, rr::rdata::opt::EdnsOption};
+use hickory_proto::{
+    op::{Message, OpCode},
+    rr::rdata::opt::EdnsOption,
+};
 use tokio::net::UdpSocket;
 
 use crate::lab::{Lab, Reply, question};
@@ -87,4 +90,15 @@ async fn a_limit_comes_and_goes_with_a_reload() {
     assert_eq!(flood(&lab, question("localhost", "A"), 51).await.len(), 26);
     lab.reload("dns.rate_limit = { queries_per_second = 1, exempt = ['127.0.0.0/8'] }").await;
     assert_eq!(flood(&lab, question("localhost", "A"), 50).await.len(), 50);
+}
+
+#[tokio::test]
+async fn r102_what_is_no_query_is_limited_too() {
+    let lab = Lab::builder().config(SLOW).start().await;
+    let mut notify = question("localhost", "SOA");
+    notify.metadata.op_code = OpCode::Notify;
+
+    let replies = flood(&lab, notify, 50).await;
+
+    assert_eq!(replies.iter().map(Reply::rcode).collect::<Vec<_>>(), [4]);
 }

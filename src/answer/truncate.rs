@@ -12,6 +12,12 @@ pub(super) fn opt(message: &[u8], question_end: usize, records: usize) -> Range<
     start.unwrap_or(message.len())..message.len()
 }
 
+/// Whether any of the records from a place on proves that something does not exist.
+pub(super) fn has_proofs(message: &[u8], from: usize, records: usize) -> bool {
+    let mut rest = Records::new(message, from, records).map_while(Result::ok);
+    rest.any(|record| matches!(record.rtype, rtype::NSEC | rtype::NSEC3))
+}
+
 /// How many records of the answer section fit as whole RRsets, and where the last of them ends.
 pub(super) fn whole_rrsets(
     message: &[u8],

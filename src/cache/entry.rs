@@ -79,6 +79,8 @@ pub struct Entry {
     ttls: Box<[(u16, u32)]>,
     /// The names that the answer points to.
     targets: Box<[Name]>,
+    /// How many of them are aliases; the rest are services' targets.
+    aliases: usize,
     /// Whether it points to private addresses.
     points_home: bool,
     origin: Origin,
@@ -148,6 +150,7 @@ impl Entry {
     fn written(message: &Message, origin: Origin) -> Result<Self, Unusable> {
         let wire = message.to_vec().map_err(|_| Unusable::Malformed)?;
         Ok(Self {
+            aliases: message.answers.iter().filter(|record| alias(record).is_some()).count(),
             targets: targets(message),
             points_home: message.all_sections().any(private::points_home),
             ttls: ttls(&wire)?,
@@ -213,6 +216,7 @@ impl Entry {
             wire,
             ttls: self.ttls.iter().map(|(at, _)| (*at, STALE_TTL)).collect(),
             targets: self.targets.clone(),
+            aliases: self.aliases,
             points_home: self.points_home,
             origin: Origin { stored: now, reasons, ..self.origin.clone() },
             late_hits: AtomicU32::new(0),
@@ -234,9 +238,19 @@ impl Entry {
         Header::read(&self.wire).map_or(0, |header| header.flags & flag::RCODE)
     }
 
-    /// The names that the answer points to, in the order they appear.
+    /// The names that the answer points to: aliases, then the targets of services.
     pub fn targets(&self) -> &[Name] {
         &self.targets
+    }
+
+    /// The aliases of the chain that leads to the data, in their order.
+    pub fn aliases(&self) -> &[Name] {
+        self.targets.get(..self.aliases).unwrap_or_default()
+    }
+
+    /// The targets of HTTPS and SVCB records, each of which a client may choose.
+    pub fn services(&self) -> &[Name] {
+        self.targets.get(self.aliases..).unwrap_or_default()
     }
 
     /// The URL of the upstream it came from.
@@ -353,22 +367,23 @@ fn ttls(wire: &[u8]) -> Result<Box<[(u16, u32)]>, Unusable> {
     ttls.ok_or(Unusable::Malformed)
 }
 
-/// Every name the answer section leads to: CNAME, HTTPS and SVCB targets. (A DNAME comes with the
-/// CNAME it makes, RFC 6672 section 3.1.)
+/// Every name the answer section leads to: those of CNAME records, then those of HTTPS and SVCB.
+/// (A DNAME comes with the CNAME it makes, RFC 6672 section 3.1.)
 fn targets(message: &Message) -> Box<[Name]> {
-    let mut targets = Vec::new();
-    for record in &message.answers {
-        let target = match &record.data {
-            RData::CNAME(name) => &name.0,
-            RData::HTTPS(service) => &service.0.target_name,
-            RData::SVCB(service) => &service.target_name,
-            _ => continue,
-        };
-        if let Some(target) = to_name(target).filter(|name| *name != Name::ROOT) {
-            targets.push(target);
-        }
+    let aliases = message.answers.iter().filter_map(alias);
+    let services = message.answers.iter().filter_map(|record| match &record.data {
+        RData::HTTPS(service) => to_name(&service.0.target_name),
+        RData::SVCB(service) => to_name(&service.target_name),
+        _ => None,
+    });
+    aliases.chain(services.filter(|name| *name != Name::ROOT)).collect()
+}
+
+fn alias(record: &Record) -> Option<Name> {
+    match &record.data {
+        RData::CNAME(target) => to_name(&target.0),
+        _ => None,
     }
-    targets.into()
 }
 
 fn from_name(name: &Name) -> Result<rr::Name, Unusable> {

@@ -63,7 +63,7 @@ fn read_turn(
         };
         let received = packet.get(..length).unwrap_or_default();
         let client = Client::at(peer.ip(), Transport::Udp);
-        match take(pipeline, received, client, out) {
+        match take(pipeline, received, &client, out) {
             Taken::Silence => {}
             Taken::Answer => send(socket, pipeline, out, peer),
             Taken::Wait(pending) => {

@@ -12,7 +12,7 @@ use blocker::Name;
 use hickory_proto::{op::Message, rr::RData};
 use reqwest::dns::{Addrs, Resolve, Resolving};
 
-use crate::{cache::Key, private::is_private, upstream::Upstream, wire::rtype};
+use crate::{cache::Key, private::is_private, query::Asker, upstream::Upstream, wire::rtype};
 
 /// Resolves the hosts of lists.
 pub(super) struct Resolver {
@@ -65,7 +65,12 @@ impl Resolve for Resolver {
 async fn look_up(upstream: &Upstream, name: Name, qtype: u16) -> Result<Vec<IpAddr>, String> {
     let key = Key { name, qtype, dnssec_ok: false, checking_disabled: false };
     let unanswered = |_| "no upstream answered for the list's host".to_owned();
-    let entry = upstream.ask(key, None).map_err(unanswered)?.land().await.map_err(unanswered)?;
+    let entry = upstream
+        .ask(key, Asker::Proven(None))
+        .map_err(unanswered)?
+        .land()
+        .await
+        .map_err(unanswered)?;
     let message = Message::from_vec(entry.wire()).map_err(|error| error.to_string())?;
     let address = |record: &hickory_proto::rr::Record| match &record.data {
         RData::A(address) => Some(IpAddr::from(address.0)),

@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use super::Transport;
+use super::{Edns, Transport};
 
 /// Where connections come from that an Istio sidecar hands on without saying whose they are.
 const SIDECAR: [IpAddr; 2] =
@@ -33,10 +33,19 @@ pub struct Client {
 /// for all.
 #[derive(Clone, Debug, Hash, PartialEq, Eq)]
 pub enum Account {
-    /// Whoever is behind this address.
+    /// Whoever is behind this address, or this /64 of IPv6.
     Address(IpAddr),
     /// A workload, on however many addresses it runs.
     Workload(Arc<SpiffeId>),
+}
+
+/// Who waits for an answer, and what it is counted for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// A client that is where it says.
+    Proven(Option<Account>),
+    /// A client whose address may be a forgery, one of any number.
+    Unproven(Option<Account>),
 }
 
 /// Who is behind an address.
@@ -64,11 +73,17 @@ impl Client {
         Self { is_shared: true, ..Self::at(proxy, transport) }
     }
 
+    /// Whether it receives what is sent to its address, as it shows by a connection or a cookie.
+    pub fn has_proven_address(&self, edns: Option<&Edns>) -> bool {
+        let cookie = edns.and_then(|edns| edns.cookie);
+        self.transport == Transport::Tcp || cookie.is_some_and(|cookie| cookie.is_valid)
+    }
+
     /// Whom it is counted for; nobody where its address may be anybody's.
     pub fn account(&self) -> Option<Account> {
         match &self.identity {
             Identity::Spiffe(id) => Some(Account::Workload(id.clone())),
-            _ => (!self.is_shared).then_some(Account::Address(self.address)),
+            _ => (!self.is_shared).then_some(Account::Address(network(self.address))),
         }
     }
 
@@ -77,6 +92,15 @@ impl Client {
     pub fn introduced_as(self, spiffe: Option<SpiffeId>) -> Self {
         let spiffe = spiffe.map(|id| Identity::Spiffe(Arc::new(id)));
         Self { identity: spiffe.unwrap_or(Identity::Unidentified), ..self }
+    }
+}
+
+/// The address that stands for all that one host may choose from: with IPv6, a whole /64 (RFC 8981
+/// section 3.3).
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
     }
 }
 
@@ -101,13 +125,14 @@ impl SpiffeId {
     /// Most octets of an id (SPIFFE-ID section 2.3).
     pub const MAX: usize = 2048;
 
-    /// Reads an id; nothing where it is too long, or has no path, or segments that are empty, dots
-    /// or not printable (SPIFFE-ID sections 2.1 and 2.2).
+    /// Reads an id; nothing where it is too long, or has no path, or segments that are empty or
+    /// dots, or have other characters than letters, digits, dots, dashes and underscores (SPIFFE-ID
+    /// sections 2.1 and 2.2).
     pub fn parse(text: &str) -> Option<Self> {
         let rest = text.strip_prefix(Self::SCHEME)?;
         let is_segment = |segment: &str| {
-            let is_printable = segment.bytes().all(|octet| octet.is_ascii_graphic());
-            is_printable && !matches!(segment, "" | "." | "..")
+            let is_plain = |octet: u8| octet.is_ascii_alphanumeric() || b"._-".contains(&octet);
+            segment.bytes().all(is_plain) && !matches!(segment, "" | "." | "..")
         };
         let is_good = rest.contains('/') && rest.split('/').all(is_segment);
         (is_good && text.len() <= Self::MAX).then(|| Self(text.into()))
@@ -141,6 +166,8 @@ mod tests {
             "spiffe://td//x",
             "spiffe://td/../x",
             "spiffe://td/a b",
+            "spiffe://td/a?b",
+            "spiffe://td/a,b",
             "spiffe://td/a\n",
             &too_long,
         ] {
@@ -160,6 +187,15 @@ mod tests {
             assert_eq!(client.identity, identity, "{address}");
             assert_eq!(client.account().is_some(), identity == Identity::Address, "{address}");
         }
+    }
+
+    #[test]
+    fn a_host_of_ipv6_is_counted_as_one_whatever_address_it_takes() {
+        let account =
+            |address: &str| Client::at(address.parse().unwrap(), Transport::Udp).account();
+
+        assert_eq!(account("2001:db8::1"), account("2001:db8::ffff:1"));
+        assert_ne!(account("2001:db8::1"), account("2001:db8:0:1::1"));
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub struct Cookie {
     /// What we gave it, or zeros where it has none of our form; once checked, what the answer
     /// gives it.
     pub server: [u8; 16],
+    /// Whether the client has one for the first time, and shows no server's part at all.
+    pub is_first: bool,
     /// Whether it was checked and is ours, made for this client: its address is no forgery.
     pub is_valid: bool,
 }
@@ -133,8 +135,9 @@ impl Cookie {
     fn read(data: &[u8]) -> Option<Self> {
         let (client, server) = data.split_first_chunk::<CLIENT_COOKIE>()?;
         let is_well_formed = matches!(server.len(), 0 | 8..=32);
+        let is_first = server.is_empty();
         let server = <[u8; 16]>::try_from(server).unwrap_or_default();
-        is_well_formed.then_some(Self { client: *client, server, is_valid: false })
+        is_well_formed.then_some(Self { client: *client, server, is_first, is_valid: false })
     }
 }
 

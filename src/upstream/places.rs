@@ -14,7 +14,7 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Failure;
-use crate::query::Account;
+use crate::query::{Account, Asker};
 
 /// All places.
 pub(super) struct Places {
@@ -44,13 +44,20 @@ impl Places {
         }
     }
 
-    /// Takes a place for a client that may have so many; without one, only the limit of all counts.
+    /// Takes a place for a client that may have so many; without an account, only the limit of all
+    /// counts. Forged addresses are as many clients as somebody likes, so half of the places are
+    /// for those who have proven theirs.
     pub(super) fn take(
         self: &Arc<Self>,
-        client: Option<Account>,
+        asker: Asker,
         limit_of_client: usize,
     ) -> Result<Place, Failure> {
-        let Ok(permit) = self.free.clone().try_acquire_owned() else {
+        let (client, may_take) = match asker {
+            Asker::Proven(client) => (client, true),
+            Asker::Unproven(client) => (client, self.is_half_free()),
+        };
+        let permit = self.free.clone().try_acquire_owned().ok().filter(|_| may_take);
+        let Some(permit) = permit else {
             self.refused.fetch_add(1, Ordering::Relaxed);
             return Err(Failure::Overloaded);
         };
@@ -69,9 +76,12 @@ impl Places {
 
     /// A place for nobody, as long as half of them are free.
     pub(super) fn spare(self: &Arc<Self>) -> Option<Place> {
-        let is_quiet = self.free.available_permits() * 2 >= self.limit;
-        let permit = self.free.clone().try_acquire_owned().ok().filter(|_| is_quiet)?;
+        let permit = self.free.clone().try_acquire_owned().ok().filter(|_| self.is_half_free())?;
         Some(Place { places: self.clone(), client: None, _permit: permit })
+    }
+
+    fn is_half_free(&self) -> bool {
+        self.free.available_permits() * 2 >= self.limit
     }
 
     /// Places that are taken.
@@ -104,8 +114,8 @@ mod tests {
 
     use super::*;
 
-    fn client(last: u8) -> Option<Account> {
-        Some(Account::Address(IpAddr::from([192, 0, 2, last])))
+    fn client(last: u8) -> Asker {
+        Asker::Proven(Some(Account::Address(IpAddr::from([192, 0, 2, last]))))
     }
 
     #[test]
@@ -115,12 +125,23 @@ mod tests {
 
         assert_eq!(taken.len(), 3);
         let other = places.take(client(2), 3);
-        let nobody = places.take(None, 3);
+        let nobody = places.take(Asker::Proven(None), 3);
         assert!(other.is_ok() && nobody.is_ok());
         assert_eq!(places.take(client(3), 3).err(), Some(Failure::Overloaded));
         assert_eq!((places.taken(), places.refused()), (5, [1, 1]));
         drop((taken, other, nobody));
         assert_eq!(places.taken(), 0);
         assert!(places.of_clients.lock().unwrap().is_empty(), "nothing is left behind");
+    }
+
+    #[test]
+    fn forged_addresses_leave_half_of_the_places_to_others() {
+        let places = Arc::new(Places::new(10));
+        let forge = |last| Asker::Unproven(Some(Account::Address(IpAddr::from([10, 0, 0, last]))));
+        let taken: Vec<Place> =
+            (0..10).filter_map(|last| places.take(forge(last), 9).ok()).collect();
+
+        assert_eq!(taken.len(), 6);
+        assert!(places.take(client(1), 9).is_ok());
     }
 }

@@ -164,7 +164,7 @@ impl Connection {
             && let Frame::Whole(message) = Frame::at(&unread, at)
         {
             at += PREFIX + message.len();
-            match take(&self.pipeline, message, self.client.clone(), &mut out) {
+            match take(&self.pipeline, message, &self.client, &mut out) {
                 Taken::Silence => {}
                 Taken::Answer => self.queue(&out),
                 Taken::Wait(pending) => self.waiting.push(Box::pin(async move {
