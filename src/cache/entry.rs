@@ -208,7 +208,10 @@ impl Entry {
         }
         let is_no = self.rcode() == Rcode::NxDomain as u16;
         let why = Reason::plain(if is_no { STALE_NXDOMAIN } else { STALE_ANSWER });
-        let reasons = std::iter::once(why).chain(self.origin.reasons.iter().cloned()).collect();
+        // The upstream's may have been stale before.
+        let is_other = |known: &&Reason| ![STALE_ANSWER, STALE_NXDOMAIN].contains(&known.code);
+        let others = self.origin.reasons.iter().filter(is_other).cloned();
+        let reasons = std::iter::once(why).chain(others).collect();
         Self {
             wire,
             ttls: self.ttls.iter().map(|(at, _)| (*at, STALE_TTL)).collect(),
