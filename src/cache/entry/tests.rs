@@ -197,6 +197,21 @@ fn under_an_alias_the_question_and_the_first_record_are_ours() {
     assert_eq!(ages, [30, 40]);
 }
 
+#[test]
+fn only_what_the_upstream_said_word_for_word_is_authentic() {
+    let home = RData::A(A(Ipv4Addr::new(10, 0, 0, 1)));
+    let mut message = response(ResponseCode::NoError, &[(60, address()), (60, home)]);
+    message.metadata.authentic_data = true;
+    let entry = take_in(&message, 0).unwrap();
+    let (owner, target) = (Name::parse("shop.lan").unwrap(), Name::parse("www.example").unwrap());
+    let under = |links: &[Link]| entry.under_alias(&owner, rtype::A, links, Instant::now());
+
+    assert!(entry.is_authentic());
+    assert!(!under(&[Link { owner, target, ttl: 30 }]).unwrap().is_authentic());
+    assert!(!entry.without_private_addresses().unwrap().is_authentic());
+    assert!(under(&[]).unwrap().is_authentic(), "what a no for the name is made into");
+}
+
 /// The response to `a.test` A with a CNAME whose target has this wire form.
 fn with_target(target: &[u8]) -> Vec<u8> {
     let length = u8::try_from(target.len()).unwrap();
