@@ -56,7 +56,7 @@ async fn r34_what_a_no_says_of_other_types_grows_old_and_stale_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn r34_r45_what_a_no_says_of_other_types_is_judged_anew_each_time() {
+async fn r98_what_a_no_says_of_other_types_is_judged_anew_each_time() {
     let story = Story::begin("");
     story.ask("nobody.example A").await.is("NXDOMAIN");
     story.ask("nobody.example AAAA").await.is("NXDOMAIN");
