@@ -8,7 +8,7 @@ mod entry;
 use std::{iter::successors, sync::Arc, time::Duration};
 
 use blocker::Name;
-use moka::{Expiry, sync};
+use moka::{Expiry, ops::compute::Op, sync};
 use tokio::time::Instant;
 
 pub use entry::{Arrival, Bounds, Entry, Link, Reason, Unusable, is_usable};
@@ -86,8 +86,9 @@ impl Cache {
     ///
     /// Some servers wrongly deny names that only have names below them; so what is above counts
     /// only where the upstream has validated it. Its proof is of another name, and no use to those
-    /// who want to see one. Costs a look-up for each label: for misses only.
-    pub fn no_such_name(&self, key: &Key, now: Instant) -> Option<Entry> {
+    /// who want to see one. Costs a look-up for each label and a message to write: for misses only,
+    /// and what is made is found by `get` from then on, until what it was made of expires.
+    pub fn no_such_name(&self, key: &Key, now: Instant) -> Option<Arc<Entry>> {
         let denied = |name| self.get(&key.of_name(name)).filter(|entry| entry.denies_name(now));
         let above = || {
             let names = successors(key.name.parent(), Name::parent).take(MAX_ANCESTORS);
@@ -95,7 +96,13 @@ impl Cache {
             if key.dnssec_ok { None } else { found.next() }
         };
         let entry = denied(key.name).or_else(above)?;
-        entry.under_alias(&key.name, key.qtype, &[], now).ok()
+        let made = Arc::new(entry.under_alias(&key.name, key.qtype, &[], now).ok()?);
+        self.entries.entry_by_ref(key).and_compute_with(|last| match last {
+            // A flight has landed since.
+            Some(last) if last.value().stored() > made.stored() => Op::Nop,
+            _ => Op::Put(made.clone()),
+        });
+        Some(made)
     }
 
     /// Remembers an answer in place of the one before; one without a time to live only ends that.
@@ -127,24 +134,31 @@ impl Cache {
 /// good is for who asks to judge, by its own clock.
 struct UntilUseless;
 
+impl UntilUseless {
+    /// What is made of an older answer has only that one's time left.
+    fn left(entry: &Entry, now: std::time::Instant) -> Duration {
+        entry.kept().saturating_sub(now.saturating_duration_since(entry.stored().into_std()))
+    }
+}
+
 impl Expiry<Key, Arc<Entry>> for UntilUseless {
     fn expire_after_create(
         &self,
         _: &Key,
         entry: &Arc<Entry>,
-        _: std::time::Instant,
+        now: std::time::Instant,
     ) -> Option<Duration> {
-        Some(entry.kept())
+        Some(Self::left(entry, now))
     }
 
     fn expire_after_update(
         &self,
         _: &Key,
         entry: &Arc<Entry>,
-        _: std::time::Instant,
+        now: std::time::Instant,
         _: Option<Duration>,
     ) -> Option<Duration> {
-        Some(entry.kept())
+        Some(Self::left(entry, now))
     }
 }
 
@@ -155,19 +169,60 @@ mod tests {
     const ANSWER: &[u8] = b"\0\0\x81\x80\0\x01\0\x01\0\0\0\0\x01a\x04test\0\0\x01\0\x01\
         \xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01";
 
-    #[test]
-    fn an_answer_that_replaces_another_is_kept_for_a_time_of_its_own() {
+    const NO_SUCH_NAME: &[u8] = b"\0\0\x81\x83\0\x01\0\0\0\x01\0\0\x01a\x04test\0\0\x01\0\x01\
+        \0\0\x06\0\x01\0\0\0\x3c\0\x16\0\0\0\0\0\x01\0\0\0\x02\0\0\0\x03\0\0\0\x04\0\0\0\x3c";
+
+    fn key(qtype: u16) -> Key {
         let name = Name::parse("a.test").unwrap();
-        let key = Key { name, qtype: 1, dnssec_ok: false, checking_disabled: false };
-        let (at, age) = (Instant::now(), Duration::ZERO);
-        let arrival = Arrival { answer: ANSWER, age, at, upstream: "".into() };
+        Key { name, qtype, dnssec_ok: false, checking_disabled: false }
+    }
+
+    /// An answer that is good for a minute, and kept for ten more.
+    fn entry(answer: &[u8], at: Instant) -> Arc<Entry> {
+        let arrival = Arrival { answer, age: Duration::ZERO, at, upstream: "".into() };
         let (min, max, stale) = (Duration::ZERO, Duration::MAX, Duration::from_secs(600));
         let bounds = Bounds { min, max, max_negative: max, stale };
-        let entry = Arc::new(Entry::new(&key, &arrival, &bounds).unwrap());
+        Arc::new(Entry::new(&key(1), &arrival, &bounds).unwrap())
+    }
+
+    #[test]
+    fn an_answer_that_replaces_another_is_kept_for_a_time_of_its_own() {
+        let at = Instant::now();
+        let entry = entry(ANSWER, at);
 
         let left = Some(Duration::from_secs(1));
-        let kept = UntilUseless.expire_after_update(&key, &entry, at.into_std(), left);
+        let kept = UntilUseless.expire_after_update(&key(1), &entry, at.into_std(), left);
 
         assert_eq!(kept, Some(Duration::from_secs(660)));
+    }
+
+    #[test]
+    fn r34_what_is_made_of_a_no_for_the_name_is_found_again_and_ends_with_it() {
+        let cache = Cache::new(1 << 20);
+        let stored = Instant::now();
+        let later = stored + Duration::from_secs(50);
+        cache.insert(key(1), entry(NO_SUCH_NAME, stored));
+
+        let made = cache.no_such_name(&key(28), later).unwrap();
+
+        let found = cache.get(&key(28)).unwrap();
+        assert!(Arc::ptr_eq(&made, &found));
+        assert_eq!((found.stored(), found.lifetime()), (stored, Duration::from_secs(60)));
+        assert!(!found.is_fresh(stored + Duration::from_secs(60)));
+        let kept = UntilUseless.expire_after_create(&key(28), &found, later.into_std());
+        assert_eq!(kept, Some(Duration::from_secs(610)));
+    }
+
+    #[test]
+    fn what_is_made_of_a_no_never_replaces_what_has_landed_since() {
+        let cache = Cache::new(1 << 20);
+        let stored = Instant::now();
+        cache.insert(key(1), entry(NO_SUCH_NAME, stored));
+        let newer = entry(ANSWER, stored + Duration::from_secs(1));
+        cache.entries.insert(key(28), newer.clone());
+
+        cache.no_such_name(&key(28), stored).unwrap();
+
+        assert!(Arc::ptr_eq(&cache.get(&key(28)).unwrap(), &newer));
     }
 }

@@ -166,7 +166,8 @@ impl Upstream {
         self.renewed.load(Ordering::Relaxed)
     }
 
-    /// Failures that are remembered.
+    /// Keys that failed within a minute and have had no good answer since; not all of them still
+    /// keep anybody from asking.
     pub fn failures(&self) -> u64 {
         self.memory.len()
     }

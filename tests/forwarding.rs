@@ -158,7 +158,7 @@ async fn r35_a_missing_type_says_nothing_of_the_others() {
 }
 
 #[tokio::test]
-async fn r47_no_answer_is_made_of_what_was_said_about_other_names() {
+async fn no_answer_is_made_of_what_was_said_about_other_names() {
     let lab = Lab::builder().upstream(Fake::new()).start().await;
 
     for name in ["a.example", "b.example", "c.example"] {

@@ -2,9 +2,6 @@
 
 use crate::cache::Reason;
 
-/// Longest text we send: a list's name, with room to spare in the smallest answer.
-const MAX_TEXT: usize = 96;
-
 /// Why an answer is not what the client might have expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ede<'t> {
@@ -63,6 +60,6 @@ impl Ede<'_> {
             Self::NotAuthoritative => "ask with recursion desired",
             Self::Prohibited | Self::CachedError => "",
         };
-        text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or_default()
+        text.get(..text.floor_char_boundary(Reason::MAX_TEXT)).unwrap_or_default()
     }
 }

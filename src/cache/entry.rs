@@ -160,7 +160,8 @@ impl Entry {
         })
     }
 
-    /// The same answer under another name: our CNAME records first, then what the target has.
+    /// The same answer under another name: our CNAME records first, then what the target has. With
+    /// records of ours it is no longer what the upstream has validated.
     ///
     /// # Errors
     /// Where the records together are more than a message holds.
@@ -180,6 +181,7 @@ impl Entry {
             let ttl = link.ttl.saturating_add(self.age(now));
             answers.push(Record::from_rdata(from_name(&link.owner)?, ttl, target));
         }
+        message.metadata.authentic_data &= links.is_empty();
         answers.append(&mut message.answers);
         message.answers = answers;
         Self::written(&message, self.origin.clone())
@@ -190,13 +192,15 @@ impl Entry {
         self.points_home
     }
 
-    /// The same answer without private addresses, those in HTTPS and SVCB hints included.
+    /// The same answer without private addresses, those in HTTPS and SVCB hints included; no
+    /// longer what the upstream has validated.
     ///
     /// # Errors
     /// Never in practice: what is kept was read before.
     pub fn without_private_addresses(&self) -> Result<Self, Unusable> {
         let mut message = Message::from_vec(&self.wire).map_err(|_| Unusable::Malformed)?;
         private::remove(&mut message);
+        message.metadata.authentic_data = false;
         Self::written(&message, self.origin.clone())
     }
 
@@ -211,7 +215,10 @@ impl Entry {
         }
         let is_no = self.rcode() == Rcode::NxDomain as u16;
         let why = Reason::plain(if is_no { STALE_NXDOMAIN } else { STALE_ANSWER });
-        let reasons = std::iter::once(why).chain(self.origin.reasons.iter().cloned()).collect();
+        // The upstream's may have been stale before.
+        let is_other = |known: &&Reason| ![STALE_ANSWER, STALE_NXDOMAIN].contains(&known.code);
+        let others = self.origin.reasons.iter().filter(is_other).cloned();
+        let reasons = std::iter::once(why).chain(others).collect();
         Self {
             wire,
             ttls: self.ttls.iter().map(|(at, _)| (*at, STALE_TTL)).collect(),

@@ -78,7 +78,11 @@ impl Scrape {
             gauge("cache_bytes", "Bytes in the cache", cache.bytes()),
             gauge("cache_limit_bytes", "Bytes the cache may hold", config.cache.max_bytes.0),
             counter("cache_renewed", "Answers renewed before they expired", upstream.renewed()),
-            gauge("failures_remembered", "Keys not asked for again yet", upstream.failures()),
+            gauge(
+                "failures_remembered",
+                "Keys that failed last, within a minute",
+                upstream.failures(),
+            ),
             gauge("queries_waiting", "Queries that wait for an upstream", upstream.waiting()),
             gauge("queries_waiting_limit", "Queries that may wait", limit),
             family("queries_overloaded", "Queries beyond a limit", MetricType::Counter, refused),

@@ -44,7 +44,7 @@ impl Recall<'_> {
             last => last,
         };
         if let Some(entry) = self.cache.no_such_name(key, self.now) {
-            return Some(Known::Answer(Arc::new(entry), Outcome::Cached));
+            return Some(Known::Answer(entry, Outcome::Cached));
         }
         let failure = self.upstream.failed_lately(key, self.now)?;
         Some(self.fall_back(last, failure))

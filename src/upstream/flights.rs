@@ -41,18 +41,26 @@ pub(super) struct Waiter {
     pub(super) _place: Place,
 }
 
+/// A flight that has not landed.
+struct UnderWay {
+    task: Id,
+    waiters: Vec<Waiter>,
+    /// Whether only an answer that is still good is to be replaced: no client has asked for it.
+    is_renewal: bool,
+}
+
 /// The flights under way.
 pub(super) struct Flights {
     current: Arc<ArcSwap<Settings>>,
     cache: Cache,
     memory: Memory,
-    waiting: HashMap<Key, (Id, Vec<Waiter>)>,
+    under_way: HashMap<Key, UnderWay>,
     tasks: JoinSet<(Key, Resolved)>,
 }
 
 impl Flights {
     pub(super) fn new(current: Arc<ArcSwap<Settings>>, cache: Cache, memory: Memory) -> Self {
-        Self { current, cache, memory, waiting: HashMap::new(), tasks: JoinSet::new() }
+        Self { current, cache, memory, under_way: HashMap::new(), tasks: JoinSet::new() }
     }
 
     pub(super) async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
@@ -74,8 +82,10 @@ impl Flights {
     }
 
     fn take_off(&mut self, ask: Ask) {
-        if let Some((_, waiters)) = self.waiting.get_mut(&ask.key) {
-            waiters.push(ask.waiter);
+        let is_renewal = ask.replaces.is_some();
+        if let Some(flight) = self.under_way.get_mut(&ask.key) {
+            flight.is_renewal &= is_renewal;
+            flight.waiters.push(ask.waiter);
             return;
         }
         // A flight may have landed between the miss and this ask.
@@ -93,33 +103,39 @@ impl Flights {
             let resolved = fly(&key, &settings).await;
             (key, resolved)
         });
-        self.waiting.insert(ask.key, (task.id(), vec![ask.waiter]));
+        let flight = UnderWay { task: task.id(), waiters: vec![ask.waiter], is_renewal };
+        self.under_way.insert(ask.key, flight);
     }
 
     /// What landed is remembered before anybody is told, so that whoever asks next finds it.
     fn land(&mut self, key: &Key, resolved: &Resolved) {
+        let flight = self.under_way.remove(key);
         match resolved {
             Ok(entry) => {
                 self.memory.note_good(key);
                 self.cache.insert(key.clone(), entry.clone());
             }
+            // There is a good answer, and whoever comes when it is over is the first to ask.
+            Err(_) if flight.as_ref().is_some_and(|flight| flight.is_renewal) => {}
             Err(Failure::Overloaded) => {}
-            Err(failure) => {
-                let has_stale = self.cache.get(key).is_some();
-                let least = if has_stale { RECHECK } else { Duration::ZERO };
-                self.memory.note_failure(key, failure.clone(), least, Instant::now());
-            }
+            Err(failure) => self.note_failure(key, failure),
         }
-        let waiters = self.waiting.remove(key).map(|(_, waiters)| waiters).unwrap_or_default();
-        for waiter in waiters {
+        for waiter in flight.map(|flight| flight.waiters).unwrap_or_default() {
             // Whoever is gone has been answered by its deadline.
             let _ = waiter.reply.send(resolved.clone());
         }
     }
 
+    fn note_failure(&self, key: &Key, failure: &Failure) {
+        let (now, most) = (Instant::now(), self.current.load().bounds.stale);
+        let has_stale = self.cache.get(key).is_some_and(|entry| entry.is_stale(now, most));
+        let least = if has_stale { RECHECK } else { Duration::ZERO };
+        self.memory.note_failure(key, failure.clone(), least, now);
+    }
+
     fn crash(&mut self, id: Id) {
         tracing::error!("a flight ended by a defect of ours; its queries get SERVFAIL");
-        self.waiting.retain(|_, (task, _)| *task != id);
+        self.under_way.retain(|_, flight| flight.task != id);
     }
 }
 

@@ -100,7 +100,8 @@ impl Memory {
         self.failures.invalidate(key);
     }
 
-    /// Failures held, those included that are over but not yet cleared away.
+    /// Keys that failed within a minute and have had no good answer since, those included that
+    /// may be asked for again: their next pause is the longer for it.
     pub(super) fn len(&self) -> u64 {
         self.failures.run_pending_tasks();
         self.failures.entry_count()
@@ -117,6 +118,22 @@ mod tests {
     fn key(name: &str) -> Key {
         let name = Name::parse(name).unwrap();
         Key { name, qtype: rtype::A, dnssec_ok: false, checking_disabled: false }
+    }
+
+    #[test]
+    fn what_may_be_asked_again_counts_until_it_has_a_good_answer() {
+        let memory = Memory::new();
+        let now = Instant::now();
+        let broken = key("broken.example");
+        memory.note_failure(&broken, Failure::Timeout, Duration::ZERO, now);
+
+        let later = now + FIRST_PAUSE;
+        assert!(memory.find(&broken, now).is_some() && memory.find(&broken, later).is_none());
+        assert_eq!(memory.len(), 1);
+        memory.note_good(&key("www.example"));
+        assert_eq!(memory.len(), 1);
+        memory.note_good(&broken);
+        assert_eq!(memory.len(), 0);
     }
 
     #[test]

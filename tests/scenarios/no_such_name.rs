@@ -37,6 +37,35 @@ async fn r34_a_name_that_does_not_exist_has_no_type_at_all() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn r34_what_a_no_says_of_other_types_grows_old_and_stale_with_it() {
+    let story = Story::begin("");
+    story.ask("nobody.example A").await.is("NXDOMAIN").with_ttl(60);
+    story.later("20s").await;
+    story.ask("nobody.example AAAA").await.is("NXDOMAIN").with_ttl(40).at_once();
+    story.later("20s").await;
+    story.ask("nobody.example AAAA").await.is("NXDOMAIN").with_ttl(20).at_once();
+    assert_eq!(story.upstream.asked(), 1);
+
+    story.upstream.dies();
+    story.later("20s").await;
+    story.ask("nobody.example AAAA").await.is("NXDOMAIN").with_ttl(30).with_ede(&[19]);
+    story.later("86399s").await;
+    story.ask("nobody.example AAAA").await.is("NXDOMAIN").with_ede(&[19]);
+    story.later("1s").await;
+    story.ask("nobody.example AAAA").await.is("SERVFAIL");
+}
+
+#[tokio::test(start_paused = true)]
+async fn r98_what_a_no_says_of_other_types_is_judged_anew_each_time() {
+    let story = Story::begin("");
+    story.ask("nobody.example A").await.is("NXDOMAIN");
+    story.ask("nobody.example AAAA").await.is("NXDOMAIN");
+
+    story.reload("[[rules]]\naction = 'deny'\nmatch = 'nobody.example'").await;
+    story.ask("nobody.example AAAA").await.gets("::").with_ede(&[15]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn r34_a_fresh_no_for_the_name_ends_a_stale_answer() {
     let story = Story::begin("");
     story.upstream.knows("gone.example A", "192.0.2.1", 300);
@@ -47,6 +76,8 @@ async fn r34_a_fresh_no_for_the_name_ends_a_stale_answer() {
 
     story.upstream.dies();
     story.ask("gone.example A").await.is("NXDOMAIN").with_ede(&[]).at_once();
+    story.later("10m").await;
+    story.ask("gone.example A").await.is("NXDOMAIN").with_ede(&[19]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -58,6 +58,51 @@ async fn a_renewal_that_fails_harms_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn r41_a_renewal_that_fails_is_forgotten_when_clients_ask() {
+    for config in ["", "cache.stale = '0s'"] {
+        let story = Story::begin(config);
+        story.upstream.knows("www.example A", "192.0.2.1", 300);
+        story.ask("www.example A").await;
+        story.later("295s").await;
+        story.upstream.fails(ResponseCode::ServFail);
+        story.ask("www.example A").await;
+        story.ask("www.example A").await;
+        story.later("1s").await;
+        story.upstream.recovers();
+        assert_eq!(story.upstream.asked(), 2, "{config}");
+
+        story.later("5s").await;
+        story.ask("www.example A").await.gets("192.0.2.1").with_ttl(300).with_ede(&[]);
+        assert_eq!(story.upstream.asked(), 1, "{config}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_a_client_has_joined_fails_for_it_like_any_other() {
+    for (config, pause) in [("", "30s"), ("cache.stale = '0s'", "1s")] {
+        let story = Story::begin(config);
+        story.upstream.knows("www.example A", "192.0.2.1", 300);
+        story.ask("www.example A").await;
+        story.later("299s").await;
+        story.upstream.fails(ResponseCode::ServFail);
+        story.upstream.takes("2s");
+        story.ask("www.example A").await.at_once();
+        story.ask("www.example A").await.at_once();
+        story.later("1s").await;
+        story.ask("www.example A").await.after("1s");
+        assert_eq!(story.upstream.asked(), 2, "{config}");
+
+        story.upstream.recovers();
+        story.ask("www.example A").await.at_once();
+        assert_eq!(story.upstream.asked(), 0, "{config}");
+        story.later(pause).await;
+        story.upstream.takes("0s");
+        story.ask("www.example A").await.gets("192.0.2.1").with_ede(&[]);
+        assert_eq!(story.upstream.asked(), 1, "{config}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn with_no_room_to_wait_a_stale_answer_comes_at_once_and_nothing_is_renewed() {
     let story = Story::begin("dns.limits.in_flight = 1");
     story.upstream.knows("old.example A", "192.0.2.1", 300);

@@ -50,6 +50,22 @@ async fn r43_a_failed_refresh_is_tried_again_every_30_seconds_and_nobody_waits_b
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_stale_upstream_already_says_so_once() {
+    let story = Story::begin("");
+    for (code, text) in [(3, "theirs"), (4, "forged"), (19, "theirs")] {
+        story.upstream.explains(code, text);
+    }
+    story.upstream.knows("www.example A", "192.0.2.1", 300);
+    story.ask("www.example A").await.with_ede(&[3, 4, 19]);
+    story.ask("nobody.example A").await.is("NXDOMAIN").with_ede(&[3, 4, 19]);
+    story.upstream.dies();
+    story.later("10m").await;
+
+    story.ask("www.example A").await.gets("192.0.2.1").with_ede(&[3, 4]);
+    story.ask("nobody.example A").await.is("NXDOMAIN").with_ede(&[19, 4]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_upstream_refreshes_for_the_next_client() {
     let story = Story::begin("");
     story.upstream.knows("www.example A", "192.0.2.1", 300);

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use hickory_proto::{
     op::Message,
     rr::{DNSClass, Name, RData, Record, RecordType},
+    serialize::binary::BinDecodable as _,
 };
 
 use super::Unusable;
@@ -88,15 +89,33 @@ fn is_step(owner: &Name, rtype: RecordType, chain: &[Name], asked: RecordType) -
     owner == end && is_asked(rtype, asked)
         || rtype == RecordType::CNAME && links.contains(owner)
         || rtype == RecordType::DNAME
-            && chain.iter().any(|name| owner != name && owner.zone_of(name))
+            && links.iter().any(|name| owner != name && owner.zone_of(name))
 }
 
 /// Whether an alias is the one that was followed: a name has one alias (RFC 2181 section 10.1).
+/// What makes aliases is judged by those it made, so it must have made one.
 fn is_followed(record: &Record, chain: &[Name]) -> bool {
-    let RData::CNAME(target) = &record.data else { return true };
-    let position = chain.iter().position(|name| *name == record.name);
-    let next = position.and_then(|position| chain.get(position + 1));
-    next.is_none_or(|next| *next == target.0)
+    let mut links = chain.windows(2).filter_map(<[Name]>::as_array);
+    match &record.data {
+        RData::CNAME(target) => {
+            links.all(|[owner, next]| *owner != record.name || *next == target.0)
+        }
+        RData::Unknown { code: RecordType::DNAME, rdata } => {
+            let target = Name::from_bytes(&rdata.anything);
+            target.is_ok_and(|target| {
+                links.any(|[owner, next]| {
+                    redirect(owner, &record.name, &target).as_ref() == Some(next)
+                })
+            })
+        }
+        _ => true,
+    }
+}
+
+/// The name that one below a DNAME stands for (RFC 6672 section 2.2).
+fn redirect(name: &Name, owner: &Name, target: &Name) -> Option<Name> {
+    let own_labels = name.iter().len().checked_sub(owner.iter().len())?;
+    Name::from_labels(name.iter().take(own_labels).chain(target.iter())).ok()
 }
 
 fn is_asked(rtype: RecordType, asked: RecordType) -> bool {

@@ -10,9 +10,6 @@ const OPTION: u16 = 15;
 /// Most that are kept of one answer: real ones have one or two, and each makes answers longer.
 const MAX_REASONS: usize = 3;
 
-/// Longest text kept, in octets: room for a sentence in the smallest answer.
-const MAX_TEXT: usize = 96;
-
 /// Why an answer is what it is, in the words of the upstream that gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
@@ -23,6 +20,10 @@ pub struct Reason {
 }
 
 impl Reason {
+    /// Longest text, in octets: a sentence, or a list's name, with room to spare in the smallest
+    /// answer.
+    pub const MAX_TEXT: usize = 96;
+
     /// The reason of this number, without text.
     pub fn plain(code: u16) -> Self {
         Self { code, text: Box::default() }
@@ -46,7 +47,7 @@ impl Reason {
         let (code, text) = bytes.split_first_chunk()?;
         let text = String::from_utf8_lossy(text);
         let mut text: String = text.chars().filter(|c| !c.is_control()).collect();
-        text.truncate(text.floor_char_boundary(MAX_TEXT));
+        text.truncate(text.floor_char_boundary(Self::MAX_TEXT));
         Some(Self { code: u16::from_be_bytes(*code), text: text.into() })
     }
 }

@@ -8,6 +8,7 @@ use hickory_proto::{
         RecordType,
         rdata::{A, NULL, SOA},
     },
+    serialize::binary::BinEncodable as _,
 };
 
 use super::*;
@@ -196,6 +197,21 @@ fn under_an_alias_the_question_and_the_first_record_are_ours() {
     assert_eq!(ages, [30, 40]);
 }
 
+#[test]
+fn only_what_the_upstream_said_word_for_word_is_authentic() {
+    let home = RData::A(A(Ipv4Addr::new(10, 0, 0, 1)));
+    let mut message = response(ResponseCode::NoError, &[(60, address()), (60, home)]);
+    message.metadata.authentic_data = true;
+    let entry = take_in(&message, 0).unwrap();
+    let (owner, target) = (Name::parse("shop.lan").unwrap(), Name::parse("www.example").unwrap());
+    let under = |links: &[Link]| entry.under_alias(&owner, rtype::A, links, Instant::now());
+
+    assert!(entry.is_authentic());
+    assert!(!under(&[Link { owner, target, ttl: 30 }]).unwrap().is_authentic());
+    assert!(!entry.without_private_addresses().unwrap().is_authentic());
+    assert!(under(&[]).unwrap().is_authentic(), "what a no for the name is made into");
+}
+
 /// The response to `a.test` A with a CNAME whose target has this wire form.
 fn with_target(target: &[u8]) -> Vec<u8> {
     let length = u8::try_from(target.len()).unwrap();
@@ -244,7 +260,6 @@ fn r20_data_of_unknown_types_are_kept_to_the_octet() {
 fn only_what_begins_at_the_asked_name_is_kept() {
     let mut message = response(ResponseCode::NoError, &[(60, alias("cdn.example."))]);
     message.add_answer(record("bank.example.", 60, address()));
-    message.add_answer(record("example.", 60, dnssec_data(RecordType::DNAME, RecordType::ZERO)));
     message.add_answer(record("cdn.example.", 60, address()));
     message.add_answer(record("cdn.example.", 60, alias("other.example.")));
     message.add_answer(record("other.example.", 60, address()));
@@ -254,9 +269,34 @@ fn only_what_begins_at_the_asked_name_is_kept() {
 
     let entry = take_in(&message, 0).unwrap();
 
-    let expected = ["www.example. CNAME", "example. DNAME", "cdn.example. A", "example. SOA"];
+    let expected = ["www.example. CNAME", "cdn.example. A", "example. SOA"];
     assert_eq!(kept(&entry), expected);
     assert_eq!(entry.targets(), [Name::parse("cdn.example").unwrap()]);
+}
+
+/// Redirects all names below its owner.
+fn dname(target: &str) -> RData {
+    let data = rr::Name::from_ascii(target).unwrap().to_bytes().unwrap();
+    RData::Unknown { code: RecordType::DNAME, rdata: NULL::with(data) }
+}
+
+#[test]
+fn a_dname_is_kept_only_with_the_alias_that_it_made() {
+    let mut made = response(ResponseCode::NoError, &[(60, alias("WWW.cdn.test."))]);
+    made.add_answer(record("example.", 60, dname("cdn.test.")));
+    made.add_answer(record("www.cdn.test.", 60, address()));
+    let expected = ["www.example. CNAME", "example. DNAME", "www.cdn.test. A"];
+    assert_eq!(kept(&take_in(&made, 0).unwrap()), expected);
+
+    let mut other = made.clone();
+    other.answers[1].data = dname("ads.test.");
+    assert_eq!(kept(&take_in(&other, 0).unwrap()), ["www.example. CNAME", "www.cdn.test. A"]);
+    let mut alone = made.clone();
+    alone.answers.remove(0);
+    assert!(kept(&take_in(&alone, 0).unwrap()).is_empty());
+    let mut broken = made;
+    broken.answers[1].data = dnssec_data(RecordType::DNAME, RecordType::A);
+    assert_eq!(kept(&take_in(&broken, 0).unwrap()), ["www.example. CNAME", "www.cdn.test. A"]);
 }
 
 #[test]
