@@ -13,10 +13,15 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
-    time::sleep,
+    time::{Instant, sleep},
 };
 
-use crate::{config::Limits, pipeline::Pipeline, query::Client, server::Drain};
+use crate::{
+    config::Limits,
+    pipeline::Pipeline,
+    query::{Client, Transport},
+    server::Drain,
+};
 
 use connection::Connection;
 
@@ -33,6 +38,9 @@ const DESCRIPTOR_PAUSE: Duration = Duration::from_millis(5);
 /// The same where nobody is idle: until somebody is.
 const NO_DESCRIPTOR_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long the same trouble is not said again: it is driven by whoever connects.
+const QUIET: Duration = Duration::from_secs(60);
+
 /// Serves a listener until the drain, then until its queue is empty and every answer is sent.
 pub async fn serve(
     listener: TcpListener,
@@ -41,27 +49,21 @@ pub async fn serve(
     mut drain: Drain,
 ) {
     let mut tasks = JoinSet::new();
-    // Said once, not for every connection that comes meanwhile.
-    let mut is_short = false;
+    let mut said = None;
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    is_short = false;
-                    // Where there is no seat, the connection is closed by being dropped.
-                    if let Some(seat) = seats.take(limits(&pipeline).tcp_connections) {
-                        let served = serve_one(stream, peer, seat, pipeline.clone(), drain.clone());
-                        tasks.spawn_local(served);
-                    }
+                    begin(&mut tasks, (stream, peer), &seats, &pipeline, &drain);
                 }
                 // It was gone before we came to it.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
-                    if !is_short {
+                    if said.is_none_or(|said: Instant| said.elapsed() >= QUIET) {
                         tracing::warn!(%error, "connections cannot be taken; idle ones make room");
+                        said = Some(Instant::now());
                     }
-                    is_short = true;
-                    let has_room = seats.make_room();
+                    let has_room = is_shortage(&error) && seats.make_room();
                     sleep(if has_room { DESCRIPTOR_PAUSE } else { NO_DESCRIPTOR_PAUSE }).await;
                 }
             },
@@ -73,12 +75,36 @@ pub async fn serve(
         tracing::warn!(%error, "connections that wait are lost");
         Vec::new()
     });
-    for (stream, peer) in waiting {
-        if let Some(seat) = seats.take(limits(&pipeline).tcp_connections) {
-            tasks.spawn_local(serve_one(stream, peer, seat, pipeline.clone(), drain.clone()));
-        }
+    for accepted in waiting {
+        begin(&mut tasks, accepted, &seats, &pipeline, &drain);
     }
     while tasks.join_next().await.is_some() {}
+}
+
+/// Serves a connection in a task of its own; where there is no seat, it is closed by being dropped.
+fn begin(
+    tasks: &mut JoinSet<()>,
+    (stream, peer): (TcpStream, SocketAddr),
+    seats: &Arc<Seats>,
+    pipeline: &Arc<Pipeline>,
+    drain: &Drain,
+) {
+    let snapshot = pipeline.published.load();
+    let limits = snapshot.config.dns.limits;
+    // Behind a proxy, who it is comes later.
+    let is_proxy = snapshot.config.dns.expects_header_from(peer.ip());
+    let account = Client::at(peer.ip(), Transport::Tcp).account().filter(|_| !is_proxy);
+    let client = account.as_ref().map(|account| (account, limits.tcp_connections_per_client));
+    if let Some(seat) = seats.take(limits.tcp_connections, client) {
+        tasks.spawn_local(serve_one(stream, peer, seat, pipeline.clone(), drain.clone()));
+    }
+}
+
+/// Whether the kernel has no descriptor or memory for a connection, which idle ones could give back.
+fn is_shortage(error: &io::Error) -> bool {
+    // ENFILE, EMFILE, ENOBUFS of Linux.
+    error.kind() == io::ErrorKind::OutOfMemory
+        || matches!(error.raw_os_error(), Some(23 | 24 | 105))
 }
 
 async fn serve_one(
@@ -93,7 +119,10 @@ async fn serve_one(
     let _ = stream.set_nodelay(true);
     let metrics = pipeline.metrics.clone();
     let _counted = metrics.count_connection();
-    let introduced = peer::introduce(&mut stream, peer.ip(), &pipeline, &mut drain).await;
+    let introduced = tokio::select! {
+        introduced = peer::introduce(&mut stream, peer.ip(), &pipeline, &mut drain) => introduced,
+        () = seat.is_needed() => None,
+    };
     if let Some((client, unread)) = introduced
         && may_stay(&client, &seat, &pipeline)
     {

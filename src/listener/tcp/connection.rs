@@ -7,7 +7,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     task::yield_now,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{
@@ -28,11 +28,14 @@ const IDLE: Duration = Duration::from_secs(IDLE_SECONDS as u64);
 /// Longest from the first octet of a message to its last, however they drip.
 const MESSAGE: Duration = Duration::from_secs(10);
 
-/// Longest that a client may take to accept what it asked for.
+/// Longest that a client may take to accept what one read of it asked for.
 const WRITE: Duration = Duration::from_secs(10);
 
 /// Longest that a closed connection waits for the client to close it too.
 const LINGER: Duration = Duration::from_millis(500);
+
+/// Reads of what has arrived before the end, more than the kernel keeps for a connection.
+const LAST_READS: usize = 64;
 
 /// Answers that are collected before they are written: two of the largest messages.
 const MAX_UNWRITTEN: usize = 128 * 1024;
@@ -53,6 +56,8 @@ pub(super) struct Connection {
     waiting: FuturesUnordered<LocalBoxFuture<'static, Vec<u8>>>,
     /// Whether anything the client may still send will be answered.
     is_open: bool,
+    /// When the client must have accepted what is being written.
+    written_by: Instant,
 }
 
 /// What happened first.
@@ -83,6 +88,7 @@ impl Connection {
             unwritten: Vec::new(),
             waiting: FuturesUnordered::new(),
             is_open: true,
+            written_by: Instant::now() + WRITE,
         }
     }
 
@@ -100,10 +106,13 @@ impl Connection {
         self.seat.note_use(!self.waiting.is_empty());
         self.write().await?;
         loop {
-            match self.next_event(last_active, drain).await? {
+            let event = self.next_event(last_active, drain).await?;
+            self.written_by = Instant::now() + WRITE;
+            match event {
                 Event::Read(0) | Event::Late => self.is_open = false,
                 Event::Unseated => {
-                    self.read_what_is_there().await?;
+                    // What came while it was chosen is not lost.
+                    self.read_what_is_there(1).await?;
                     if self.waiting.is_empty() && self.unwritten.is_empty() {
                         // It is owed nothing, and its descriptor may be needed too.
                         return Ok(());
@@ -115,11 +124,11 @@ impl Connection {
                     self.queue(&answer);
                     self.take_frames().await?;
                     if is_draining {
-                        self.read_what_is_there().await?;
+                        self.read_what_is_there(LAST_READS).await?;
                     }
                 }
                 Event::Drain => {
-                    self.read_what_is_there().await?;
+                    self.read_what_is_there(LAST_READS).await?;
                     (self.is_open, is_draining) = (false, true);
                 }
             }
@@ -200,12 +209,16 @@ impl Connection {
         self.waiting.len() < snapshot.config.dns.limits.in_flight_per_connection
     }
 
-    /// Reads what has arrived before the drain, without waiting for more.
-    async fn read_what_is_there(&mut self) -> io::Result<()> {
-        // The kernel is asked once more what has arrived, before anything is believed.
-        yield_now().await;
-        // What has no room now is read when an answer has left.
-        while self.has_room() {
+    /// Reads what has arrived, so many times at most, without waiting for more.
+    async fn read_what_is_there(&mut self, times: usize) -> io::Result<()> {
+        for _ in 0..times {
+            // What has no room now is read when an answer has left.
+            if !self.has_room() {
+                break;
+            }
+            // The kernel is asked once more what has arrived, before anything is believed; and
+            // others of this thread have their turn.
+            yield_now().await;
             self.unread.reserve(READ);
             match self.stream.try_read_buf(&mut self.unread) {
                 Ok(0) => return Ok(()),
@@ -230,7 +243,11 @@ impl Connection {
             }
         };
         // A client that does not agree in time loses nothing but its connection.
-        let _ = timeout(LINGER, ended).await;
+        tokio::select! {
+            () = ended => {}
+            () = sleep(LINGER) => {}
+            () = self.seat.is_needed() => {}
+        }
         Ok(())
     }
 
@@ -241,14 +258,17 @@ impl Connection {
         self.unwritten.extend_from_slice(answer);
     }
 
-    /// Writes what is ready; meanwhile nothing is read, which slows down who does not listen.
+    /// Writes what is ready; meanwhile nothing is read, which slows down who does not listen. Who
+    /// does not listen at all leaves for somebody who needs the seat.
     async fn write(&mut self) -> io::Result<()> {
         if self.unwritten.is_empty() {
             return Ok(());
         }
-        match timeout(WRITE, self.stream.write_all(&self.unwritten)).await {
-            Ok(written) => written?,
-            Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+        tokio::select! {
+            biased;
+            written = self.stream.write_all(&self.unwritten) => written?,
+            () = sleep_until(self.written_by) => return Err(io::ErrorKind::TimedOut.into()),
+            () = self.seat.is_needed() => return Err(io::Error::other("the seat is needed")),
         }
         self.unwritten.clear();
         self.unwritten.shrink_to(READ);
@@ -258,7 +278,7 @@ impl Connection {
 
 #[cfg(test)]
 mod tests {
-    use tokio::{net::TcpListener, time::sleep};
+    use tokio::net::TcpListener;
 
     use super::{super::Seats, *};
     use crate::{config::Config, query::Transport, server::drain};
@@ -270,7 +290,7 @@ mod tests {
         let (stream, peer) = listener.accept().await.unwrap();
         let (pipeline, _engine) = Pipeline::new(&Arc::new(Config::default())).unwrap();
         let seats = Arc::new(Seats::new(Arc::default()));
-        let seat = seats.take(1).unwrap();
+        let seat = seats.take(1, None).unwrap();
         let peer = Client::at(peer.ip(), Transport::Tcp);
         (client, Connection::new(stream, peer, Vec::new(), seat, pipeline), seats)
     }
@@ -326,7 +346,7 @@ mod tests {
         let served = serving.run_until(connection.serve(drain));
         let next = async {
             client.read_exact(&mut [0; 31]).await.unwrap();
-            seats.take(1).expect("the idle one leaves")
+            seats.take(1, None).expect("the idle one leaves")
         };
 
         let ((), _seat) = tokio::join!(served, next);

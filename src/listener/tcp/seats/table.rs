@@ -16,6 +16,10 @@ use crate::query::Account;
 /// Those in use are filed behind all others, so who comes next looks on where this one stopped.
 const LOOKS: usize = 1024;
 
+/// Nanoseconds that nobody is looked for after all were found busy: a flood of connections must not
+/// keep the table to itself.
+const PAUSE: u64 = 10_000_000;
+
 /// Seats by the time they are filed under and their number.
 type Order = BTreeSet<(u64, u64)>;
 
@@ -26,6 +30,8 @@ pub(super) struct Table {
     all: Order,
     of_clients: HashMap<Account, Order>,
     next_number: u64,
+    /// Until when nobody is looked for, because nobody was idle a moment ago.
+    fruitless_until: u64,
 }
 
 struct Filed {
@@ -43,13 +49,16 @@ impl Table {
         self.of_clients.get(client).map_or(0, Order::len)
     }
 
-    /// Gives somebody a seat; its number.
-    pub(super) fn seat(&mut self, place: &Arc<Place>) -> u64 {
+    pub(super) fn client_of(&self, number: u64) -> Option<&Account> {
+        self.seats.get(&number)?.client.as_ref()
+    }
+
+    /// Gives somebody a seat from now on; its number.
+    pub(super) fn seat(&mut self, place: &Arc<Place>, now: u64) -> u64 {
         let number = self.next_number;
         self.next_number += 1;
-        let time = place.used.load(Ordering::Relaxed);
-        self.all.insert((time, number));
-        self.seats.insert(number, Filed { time, client: None, place: place.clone() });
+        self.all.insert((now, number));
+        self.seats.insert(number, Filed { time: now, client: None, place: place.clone() });
         number
     }
 
@@ -77,7 +86,14 @@ impl Table {
 
     /// Has the longest idle of all leave; whether there is one.
     pub(super) fn free_idlest(&mut self, now: u64) -> bool {
-        self.free_first(now, |table| table.all.first().copied())
+        if now < self.fruitless_until {
+            return false;
+        }
+        let is_freed = self.free_first(now, |table| table.all.first().copied());
+        if !is_freed && self.looked_at_all(now) {
+            self.fruitless_until = now + PAUSE;
+        }
+        is_freed
     }
 
     /// Has the longest idle of a client leave; whether there is one.
@@ -88,6 +104,10 @@ impl Table {
     fn free_first(&mut self, now: u64, first: impl Fn(&Self) -> Option<(u64, u64)>) -> bool {
         for _ in 0..LOOKS {
             let Some((time, number)) = first(self) else { return false };
+            if time > now {
+                // All the others have been looked at: they are busy, or have only just come.
+                return false;
+            }
             let Some(filed) = self.seats.get(&number) else { return false };
             let used = filed.place.used.load(Ordering::Relaxed);
             if used <= time {
@@ -95,14 +115,14 @@ impl Table {
                 self.leave(number);
                 return true;
             }
-            if time > now {
-                // All of them have been looked at, and are busy.
-                return false;
-            }
             // Whoever is busy will have been in use after now.
             self.file_under(number, used.min(now + 1));
         }
         false
+    }
+
+    fn looked_at_all(&self, now: u64) -> bool {
+        self.all.first().is_none_or(|(time, _)| *time > now)
     }
 
     fn file_under(&mut self, number: u64, time: u64) {
