@@ -250,6 +250,8 @@ async fn r95_who_does_not_ask_for_recursion_learns_nothing_of_what_others_asked(
         snoop.metadata.recursion_desired = false;
         let reply = Reply::read(&lab.send_udp(&snoop.to_vec().unwrap()).await);
         assert_eq!((reply.rcode(), reply.ede().first()), (rcode, ede.as_ref()), "{name}");
+        let metadata = &reply.message.metadata;
+        assert!(metadata.recursion_available && !metadata.authoritative, "{name}");
         assert!(!reply.message.metadata.recursion_desired, "{name}");
     }
     assert_eq!(lab.upstream_hits(), 1);
@@ -280,6 +282,16 @@ async fn r90_clients_find_no_nat64_because_there_is_none() {
     assert_eq!((translated.rcode(), translated.message.answers.len()), (0, 0));
     assert_eq!(reverse.answers(), ["PTR ipv4only.arpa."]);
     assert_eq!(lab.upstream_hits(), 0);
+}
+
+#[tokio::test]
+async fn r56_an_option_that_nobody_knows_is_not_echoed() {
+    let lab = Lab::builder().start().await;
+
+    let answer = lab.send_udp(&question_with("localhost", 100, b"anything")).await;
+
+    assert_eq!(Reply::read(&answer).addresses(), ["127.0.0.1"]);
+    assert_eq!(option_of(&answer, 100), None);
 }
 
 #[tokio::test]

@@ -154,7 +154,7 @@ fn of_counters(metrics: &Metrics) -> Vec<Family> {
         counter("malformed_queries", "Packets that were no query", load(&metrics.malformed)),
         counter("unsent_answers", "Answers the kernel did not take", load(&metrics.unsent)),
         counter("tcp_connections_opened", "TCP connections taken", opened),
-        counter("clients_uncounted", "Connections of nobody in particular", uncounted),
+        counter("tcp_connections_uncounted", "Connections of nobody in particular", uncounted),
         gauge("tcp_connections_open", "TCP connections now", open),
         family("tcp_connections_closed_for_room", "Too many of them", MetricType::Counter, closed),
         gauge("start_time_seconds", "When the server started, since 1970", started),

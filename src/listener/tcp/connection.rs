@@ -367,4 +367,24 @@ mod tests {
         drop(kept_open);
         sending.await.unwrap();
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_no_answers_leaves_when_its_seat_is_needed() {
+        let (client, connection, seats) = pair().await;
+        let (_trigger, drain) = drain::channel();
+        let flood = QUERY.repeat(1000);
+        let (kept_open, mut sender) = client.into_split();
+        let sending = tokio::spawn(async move { while sender.write_all(&flood).await.is_ok() {} });
+        let started = Instant::now();
+        let next = async {
+            sleep(Duration::from_secs(3)).await;
+            seats.take(1, None).expect("nobody is owed anything")
+        };
+
+        let ((), _seat) = tokio::join!(connection.serve(drain), next);
+
+        assert!(started.elapsed() < WRITE, "{:?}", started.elapsed());
+        drop(kept_open);
+        sending.await.unwrap();
+    }
 }
