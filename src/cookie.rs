@@ -15,8 +15,8 @@ use subtle::ConstantTimeEq as _;
 
 use crate::query::Cookie;
 
-/// The only version there is (RFC 9018 section 4.1), and three octets that are reserved.
-const VERSION: [u8; 4] = [1, 0, 0, 0];
+/// The only version there is (RFC 9018 section 4.1).
+const VERSION: u8 = 1;
 
 /// How old a cookie may be, in seconds (RFC 9018 section 4.3).
 const MAX_AGE: u32 = 3600;
@@ -58,38 +58,44 @@ impl Cookies {
     fn check_at(&self, cookie: &mut Cookie, client: IpAddr, configured: &[Secret], now: u32) {
         let own = [self.own];
         let secrets = if configured.is_empty() { own.as_slice() } else { configured };
+        let [version, reserved @ .., _, _, _, _, _, _, _, _, _, _, _, _] = cookie.server;
         let [_, _, _, _, made @ .., _, _, _, _, _, _, _, _] = cookie.server;
         let made = u32::from_be_bytes(made);
         let age = now.wrapping_sub(made);
         let is_in_time = age <= MAX_AGE || made.wrapping_sub(now) <= MAX_AHEAD;
         let is_made_with = |secret: &Secret| {
-            let expected = server_part(&cookie.client, made, client, secret);
+            let expected = server_part(&cookie.client, reserved, made, client, secret);
             bool::from(expected.ct_eq(&cookie.server))
         };
         let maker = secrets.iter().position(is_made_with);
-        cookie.is_valid = is_in_time && maker.is_some();
+        cookie.is_valid = version == VERSION && is_in_time && maker.is_some();
         let is_current = cookie.is_valid && maker == Some(0) && age <= RENEW_AGE;
         if !is_current && let Some(secret) = secrets.first() {
-            cookie.server = server_part(&cookie.client, now, client, secret);
+            cookie.server = server_part(&cookie.client, [0; 3], now, client, secret);
         }
     }
 }
 
-/// The server's part of a cookie (RFC 9018 section 4.4).
-fn server_part(asked: &[u8; 8], made: u32, client: IpAddr, secret: &Secret) -> [u8; 16] {
+/// The server's part of a cookie (RFC 9018 section 4.4). What is reserved counts as it came, so that
+/// a later version can give it a meaning.
+fn server_part(
+    asked: &[u8; 8],
+    reserved: [u8; 3],
+    made: u32,
+    client: IpAddr,
+    secret: &Secret,
+) -> [u8; 16] {
+    let mut part = [0; 16];
+    let (head, hash) = part.split_at_mut(8);
+    let octets = [VERSION].into_iter().chain(reserved).chain(made.to_be_bytes());
+    head.iter_mut().zip(octets).for_each(|(place, octet)| *place = octet);
     let mut hasher = SipHasher24::new_with_key(secret);
-    let [first, second, third, fourth] = made.to_be_bytes();
-    let [version, reserved @ ..] = VERSION;
-    let head = [version, reserved[0], reserved[1], reserved[2], first, second, third, fourth];
     hasher.write(asked);
-    hasher.write(&head);
+    hasher.write(head);
     match client {
         IpAddr::V4(address) => hasher.write(&address.octets()),
         IpAddr::V6(address) => hasher.write(&address.octets()),
     }
-    let mut part = [0; 16];
-    let (start, hash) = part.split_at_mut(8);
-    start.copy_from_slice(&head);
     hash.copy_from_slice(&hasher.finish().to_le_bytes());
     part
 }
@@ -109,7 +115,7 @@ mod tests {
 
     /// A cookie that this secret made at that time.
     fn made_with(secret: &Secret, made: u32) -> Cookie {
-        let server = server_part(&ASKED, made, client(), secret);
+        let server = server_part(&ASKED, [0; 3], made, client(), secret);
         Cookie { client: ASKED, server, is_first: false, is_valid: false }
     }
 
@@ -128,6 +134,38 @@ mod tests {
 
         assert_eq!((given.server, given.is_valid), (*expected, false));
         assert!(check(given, &[SECRET], MADE + 60).is_valid);
+    }
+
+    #[test]
+    fn r68_what_is_reserved_counts_as_it_came_and_is_given_back_empty() {
+        // RFC 9018 appendix A.3.
+        let server = *b"\x01\xab\xcd\xef\x5c\xf7\x8f\x71\xa3\x14\x22\x7b\x66\x79\xeb\xf5";
+        let asked = *b"\xfc\x93\xfc\x62\x80\x7d\xdb\x86";
+        let client = IpAddr::from([203, 0, 113, 203]);
+        let cookie = Cookie { client: asked, server, is_first: false, is_valid: false };
+        let renewed = *b"\x01\0\0\0\x5c\xf7\xa9\xac\xf7\x3a\x78\x10\xac\xa2\x38\x1e";
+
+        let [mut at_once, mut late] = [cookie; 2];
+        Cookies::default().check_at(&mut at_once, client, &[SECRET], 1_559_727_985);
+        Cookies::default().check_at(&mut late, client, &[SECRET], 1_559_734_700);
+
+        assert_eq!((at_once.is_valid, late.is_valid, late.server), (true, false, renewed));
+    }
+
+    #[test]
+    fn r68_r70_a_client_of_ipv6_goes_over_to_the_new_secret() {
+        // RFC 9018 appendix A.4.
+        let old = *b"\xdd\x3b\xdf\x93\x44\xb6\x78\xb1\x85\xa6\xf5\xcb\x60\xfc\xa7\x15";
+        let new = *b"\x44\x55\x36\xbc\xd2\x51\x32\x98\x07\x5a\x5d\x37\x96\x63\xc9\x62";
+        let server = *b"\x01\0\0\0\x5c\xf7\xc5\x79\x26\x55\x6b\xd0\x93\x4c\x72\xf8";
+        let given = *b"\x01\0\0\0\x5c\xf7\xc6\x09\xa6\xbb\x79\xd1\x66\x25\x50\x7a";
+        let asked = *b"\x22\x68\x1a\xb9\x7d\x52\xc2\x98";
+        let client = "2001:db8:220:1:59de:d0f4:8769:82b8".parse().unwrap();
+        let mut cookie = Cookie { client: asked, server, is_first: false, is_valid: false };
+
+        Cookies::default().check_at(&mut cookie, client, &[new, old], 1_559_741_961);
+
+        assert_eq!((cookie.is_valid, cookie.server), (true, given));
     }
 
     #[test]
