@@ -188,7 +188,8 @@ async fn r61_what_a_client_says_to_us_goes_no_further() {
 async fn r95_who_does_not_ask_for_recursion_learns_nothing_of_what_others_asked() {
     let fake = Fake::new().a("www.example", [192, 0, 2, 1]);
     let lab = Lab::builder().upstream(fake).list("ads", &["||ads.example^"]).start().await;
-    lab.ask("www.example", "A").await;
+    let forwarded = lab.ask("www.example", "A").await.message.metadata;
+    assert!(forwarded.recursion_available && !forwarded.authoritative);
 
     for (name, rcode, ede) in [
         ("www.example", 5, Some((20, "ask with recursion desired".to_owned()))),
@@ -199,7 +200,9 @@ async fn r95_who_does_not_ask_for_recursion_learns_nothing_of_what_others_asked(
         snoop.metadata.recursion_desired = false;
         let reply = Reply::read(&lab.send_udp(&snoop.to_vec().unwrap()).await);
         assert_eq!((reply.rcode(), reply.ede().first()), (rcode, ede.as_ref()), "{name}");
-        assert!(!reply.message.metadata.recursion_desired, "{name}");
+        let flags = reply.message.metadata;
+        assert!(!flags.recursion_desired && !flags.authoritative, "{name}");
+        assert!(flags.recursion_available, "{name}");
     }
     assert_eq!(lab.upstream_hits(), 1);
 }
