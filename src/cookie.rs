@@ -131,6 +131,19 @@ mod tests {
     }
 
     #[test]
+    fn r68_a_cookie_of_an_ipv6_client_is_made_as_the_specification_shows() {
+        // RFC 9018 appendix A.4, with the secret after the change.
+        let secret = 0x4455_36bc_d251_3298_075a_5d37_9663_c962_u128.to_be_bytes();
+        let asked = 0x2268_1ab9_7d52_c298_u64.to_be_bytes();
+        let address: IpAddr = "2001:db8:220:1:59de:d0f4:8769:82b8".parse().unwrap();
+
+        let server = server_part(&asked, 1_559_741_961, address, &secret);
+
+        let expected = 0x0100_0000_5cf7_c609_a6bb_79d1_6625_507a_u128;
+        assert_eq!(server, expected.to_be_bytes());
+    }
+
+    #[test]
     fn r68_a_cookie_is_good_for_one_address() {
         let mut cookie = made_with(&SECRET, MADE);
 

@@ -169,7 +169,7 @@ async fn r47_no_answer_is_made_of_what_was_said_about_other_names() {
 }
 
 #[tokio::test]
-async fn r52_a_huge_answer_is_no_dearer_than_it_is_long() {
+async fn r52_twenty_huge_answers_take_seconds_at_most() {
     let fake = (0..=255_u8).fold(Fake::new(), |fake, high| {
         (0..7).fold(fake, |fake, low| fake.a("huge.example", [192, 0, high, low]))
     });
