@@ -171,6 +171,24 @@ async fn r71_r72_a_clients_subnet_is_read_for_its_form_and_told_nobody() {
 }
 
 #[tokio::test]
+async fn r71_a_clients_subnet_opens_no_door() {
+    let lab = Lab::builder().config("dns.allow_from = ['192.0.2.0/24']").start().await;
+    let disguised = question_with("localhost", 8, b"\0\x01\x18\0\xc0\0\x02");
+
+    assert_eq!(rcode(&lab.send_udp(&disguised).await), 5);
+}
+
+#[tokio::test]
+async fn r56_an_option_that_nobody_knows_is_not_said_back() {
+    let lab = Lab::builder().start().await;
+
+    let answer = lab.send_udp(&question_with("localhost", 100, b"odd")).await;
+
+    assert_eq!(Reply::read(&answer).addresses(), ["127.0.0.1"]);
+    assert_eq!(option_of(&answer, 100), None);
+}
+
+#[tokio::test]
 async fn r61_what_a_client_says_to_us_goes_no_further() {
     let lab = Lab::builder().upstream(Fake::new().a("www.example", [192, 0, 2, 1])).start().await;
     for (code, data) in [(COOKIE, &b"clients!"[..]), (TCP_KEEPALIVE, b""), (8, b"\0\x01\0\0")] {
