@@ -134,6 +134,9 @@ async fn r49_authentic_data_is_shown_to_those_who_understand_it() {
     knowing.metadata.authentic_data = true;
 
     let shown = Reply::read(&lab.send_udp(&knowing.to_vec().unwrap()).await);
+    let mut signed = question("www.example", "A");
+    signed.edns.as_mut().unwrap().set_dnssec_ok(true);
+    let shown_too = Reply::read(&lab.send_udp(&signed.to_vec().unwrap()).await);
     let hidden = lab.ask_udp("www.example", "A").await;
 
     let mut signed = question("www.example", "A");
@@ -141,6 +144,7 @@ async fn r49_authentic_data_is_shown_to_those_who_understand_it() {
     let signed = Reply::read(&lab.send_udp(&signed.to_vec().unwrap()).await);
     assert!(signed.message.metadata.authentic_data);
     assert!(shown.message.metadata.authentic_data);
+    assert!(shown_too.message.metadata.authentic_data);
     assert!(!hidden.message.metadata.authentic_data);
 }
 

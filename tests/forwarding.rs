@@ -158,7 +158,7 @@ async fn r35_a_missing_type_says_nothing_of_the_others() {
 }
 
 #[tokio::test]
-async fn no_answer_is_made_of_what_was_said_about_other_names() {
+async fn r47_no_answer_is_made_of_what_was_said_about_other_names() {
     let lab = Lab::builder().upstream(Fake::new()).start().await;
 
     for name in ["a.example", "b.example", "c.example"] {
@@ -169,7 +169,7 @@ async fn no_answer_is_made_of_what_was_said_about_other_names() {
 }
 
 #[tokio::test]
-async fn r52_huge_answers_are_served_in_time() {
+async fn r52_twenty_huge_answers_take_seconds_at_most() {
     let fake = (0..=255_u8).fold(Fake::new(), |fake, high| {
         (0..7).fold(fake, |fake, low| fake.a("huge.example", [192, 0, high, low]))
     });

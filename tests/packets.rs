@@ -27,17 +27,21 @@ async fn r01_r02_r05_what_is_broken_behind_the_header_is_a_format_error_with_its
     let lab = Lab::builder().start().await;
     let mut two_questions = plain();
     two_questions[5] = 2;
+    two_questions.extend_from_slice(&plain()[12..]);
+    let mut second_missing = plain();
+    second_missing[5] = 2;
     let mut looping = plain();
     looping.splice(12.., *b"\xc0\x0c\0\x01\0\x01");
     let cut = plain()[..plain().len() - 3].to_vec();
     let mut nothing = plain()[..12].to_vec();
     nothing[5] = 0;
 
-    for packet in [two_questions, looping, cut, plain()[..12].to_vec(), nothing] {
+    let header_alone = plain()[..12].to_vec();
+    for packet in [two_questions, second_missing, looping, cut, header_alone, nothing] {
         let answer = lab.send_udp(&packet).await;
         assert_eq!((&answer[..2], answer[3] & 0xf), (&packet[..2], 1), "{packet:?}");
     }
-    assert_eq!(lab.sample("dnsward_malformed_queries_total").await, 5);
+    assert_eq!(lab.sample("dnsward_malformed_queries_total").await, 6);
 }
 
 #[tokio::test]

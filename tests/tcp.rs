@@ -295,7 +295,7 @@ async fn r15_tcp_is_served_where_udp_is_off() {
 }
 
 #[tokio::test]
-async fn r17_more_connections_than_seats_do_not_hold_up_udp() {
+async fn r17_more_connections_than_there_is_room_for_do_not_hold_up_udp() {
     let limit = "dns.limits.tcp_connections = 1";
     let lab = Lab::builder().config(limit).start().await;
     let mut waiting = Vec::new();
