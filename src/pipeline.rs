@@ -152,7 +152,7 @@ impl Pipeline {
         let Some(known) = known else { return Err(path.key) };
         Ok(match known {
             Known::Failure(failure) => reply::failed(query, &failure, out),
-            Known::Answer(entry, outcome) => match policy.inspect(query, &path, &entry) {
+            Known::Answer(entry, outcome) => match policy.inspect(query, &path, entry.targets()) {
                 Some(block) => reply::blocked(query, &block, blocking, out),
                 None if entry.points_home() && policy.guards_against_rebinding(query, &path) => {
                     reply::without_private_addresses(query, &entry, outcome, blocking, out)

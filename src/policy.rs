@@ -14,7 +14,7 @@ use std::sync::Arc;
 use blocker::{GroupSet, Matcher, Name, Verdict};
 
 use crate::{
-    cache::{Entry, Key, Link},
+    cache::{Key, Link, Targets},
     config::{Blocking, Config, Dns, UdpMode, UntilLoaded},
     query::{Query, Transport},
     wire::{CLASS_IN, rtype},
@@ -162,7 +162,7 @@ impl Policy {
 
     /// Judges the names that an answer points to. Aliases lead to one another, so an allowed one
     /// frees what follows; of services a client chooses one, so each is judged for itself.
-    pub fn inspect(&self, query: &Query, path: &Path<'_>, entry: &Entry) -> Option<Block<'_>> {
+    pub fn inspect(&self, query: &Query, path: &Path<'_>, targets: &Targets) -> Option<Block<'_>> {
         if !path.inspects || !self.blocking().inspect_cname {
             return None;
         }
@@ -171,14 +171,14 @@ impl Policy {
             true => Judgement::Allow,
             false => self.judge(target, query.qtype, groups),
         };
-        for alias in path.links.iter().map(|link| &link.target).chain(entry.aliases()) {
+        for alias in path.links.iter().map(|link| &link.target).chain(targets.aliases()) {
             match judge(alias) {
                 Judgement::Block(block) => return Some(block),
                 Judgement::Allow => return None,
                 Judgement::Pass => {}
             }
         }
-        entry.services().iter().find_map(|service| match judge(service) {
+        targets.services().iter().find_map(|service| match judge(service) {
             Judgement::Block(block) => Some(block),
             Judgement::Allow | Judgement::Pass => None,
         })

@@ -8,6 +8,7 @@ mod chain;
 mod lifetime;
 mod private;
 mod reason;
+mod targets;
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +36,7 @@ use crate::{
 
 pub use lifetime::Bounds;
 pub use reason::Reason;
+pub use targets::Targets;
 
 /// What stale answers say (RFC 8767 section 4): short, so that clients soon ask again.
 const STALE_TTL: u32 = 30;
@@ -78,9 +80,7 @@ pub struct Entry {
     /// Where times to live lie, and what they were when the answer was taken in.
     ttls: Box<[(u16, u32)]>,
     /// The names that the answer points to.
-    targets: Box<[Name]>,
-    /// How many of them are aliases; the rest are services' targets.
-    aliases: usize,
+    targets: Targets,
     /// Whether it points to private addresses.
     points_home: bool,
     origin: Origin,
@@ -150,8 +150,7 @@ impl Entry {
     fn written(message: &Message, origin: Origin) -> Result<Self, Unusable> {
         let wire = message.to_vec().map_err(|_| Unusable::Malformed)?;
         Ok(Self {
-            aliases: message.answers.iter().filter(|record| alias(record).is_some()).count(),
-            targets: targets(message),
+            targets: Targets::of(message),
             points_home: message.all_sections().any(private::points_home),
             ttls: ttls(&wire)?,
             wire: wire.into(),
@@ -223,7 +222,6 @@ impl Entry {
             wire,
             ttls: self.ttls.iter().map(|(at, _)| (*at, STALE_TTL)).collect(),
             targets: self.targets.clone(),
-            aliases: self.aliases,
             points_home: self.points_home,
             origin: Origin { stored: now, reasons, ..self.origin.clone() },
             late_hits: AtomicU32::new(0),
@@ -245,19 +243,9 @@ impl Entry {
         Header::read(&self.wire).map_or(0, |header| header.flags & flag::RCODE)
     }
 
-    /// The names that the answer points to: aliases, then the targets of services.
-    pub fn targets(&self) -> &[Name] {
+    /// The names that the answer points to.
+    pub fn targets(&self) -> &Targets {
         &self.targets
-    }
-
-    /// The aliases of the chain that leads to the data, in their order.
-    pub fn aliases(&self) -> &[Name] {
-        self.targets.get(..self.aliases).unwrap_or_default()
-    }
-
-    /// The targets of HTTPS and SVCB records, each of which a client may choose.
-    pub fn services(&self) -> &[Name] {
-        self.targets.get(self.aliases..).unwrap_or_default()
     }
 
     /// The URL of the upstream it came from.
@@ -337,7 +325,7 @@ impl Entry {
         size_of::<Self>()
             + self.wire.len()
             + size_of_val(self.ttls.as_ref())
-            + size_of_val(self.targets.as_ref())
+            + self.targets.memory()
             + self.origin.reasons.iter().map(|r| size_of_val(r) + r.text.len()).sum::<usize>()
     }
 }
@@ -374,35 +362,6 @@ fn ttls(wire: &[u8]) -> Result<Box<[(u16, u32)]>, Unusable> {
     ttls.ok_or(Unusable::Malformed)
 }
 
-/// Every name the answer section leads to: those of CNAME records, then those of HTTPS and SVCB.
-/// (A DNAME comes with the CNAME it makes, RFC 6672 section 3.1.)
-fn targets(message: &Message) -> Box<[Name]> {
-    let aliases = message.answers.iter().filter_map(alias);
-    let services = message.answers.iter().filter_map(|record| match &record.data {
-        RData::HTTPS(service) => to_name(&service.0.target_name),
-        RData::SVCB(service) => to_name(&service.target_name),
-        _ => None,
-    });
-    aliases.chain(services.filter(|name| *name != Name::ROOT)).collect()
-}
-
-fn alias(record: &Record) -> Option<Name> {
-    match &record.data {
-        RData::CNAME(target) => to_name(&target.0),
-        _ => None,
-    }
-}
-
 fn from_name(name: &Name) -> Result<rr::Name, Unusable> {
     rr::Name::from_bytes(name.as_wire()).map_err(|_| Unusable::Malformed)
-}
-
-fn to_name(name: &rr::Name) -> Option<Name> {
-    let mut wire = Vec::with_capacity(64);
-    for label in name.iter() {
-        wire.push(u8::try_from(label.len()).ok()?);
-        wire.extend_from_slice(label);
-    }
-    wire.push(0);
-    Name::from_wire(&wire).ok()
 }
