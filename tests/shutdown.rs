@@ -66,7 +66,7 @@ async fn a_server_that_ends_is_not_ready_while_it_still_answers() {
 
 #[tokio::test]
 async fn a_port_is_free_again_after_the_end() {
-    let lab = Lab::builder().start().await;
+    let lab = Lab::builder().on_host("127.0.0.53").start().await;
     let address = lab.dns();
 
     lab.server.shut_down().await;

@@ -76,9 +76,9 @@ pub(super) fn dns(dns: &Dns, taken: TakenPort) -> Result<Vec<Vec<Pair>>, BindErr
     let mut left_out = None;
     for address in &dns.listen {
         let failed = |error| BindError::new("dns.listen", address, error);
-        let found = moving_on(*address, taken, |address| probe(address, with_udp));
-        let address = match found {
-            Ok(address) => address,
+        let bound = moving_on(*address, taken, |address| bind(address, with_udp, threads));
+        let bound = match bound {
+            Ok(bound) => bound,
             Err(error) if is_missing_ipv6(*address, &error) => {
                 tracing::warn!(%address, "there is no IPv6 here; this address is left out");
                 left_out = Some(failed(error));
@@ -86,15 +86,8 @@ pub(super) fn dns(dns: &Dns, taken: TakenPort) -> Result<Vec<Vec<Pair>>, BindErr
             }
             Err(error) => return Err(failed(error)),
         };
-        for pairs in &mut sockets {
-            pairs.push(Pair {
-                address,
-                tcp: tcp(address, Sharing::Threads).map_err(failed)?,
-                udp: with_udp
-                    .then(|| udp(address, Sharing::Threads))
-                    .transpose()
-                    .map_err(failed)?,
-            });
+        for (pairs, pair) in sockets.iter_mut().zip(bound) {
+            pairs.push(pair);
         }
     }
     match left_out {
@@ -128,20 +121,36 @@ pub(super) fn moving_on<T>(
     result
 }
 
-/// The address with its port, once it is sure that nobody else has it: with SO_REUSEPORT alone a
-/// second instance would take half the traffic and nobody would know.
-fn probe(address: SocketAddr, with_udp: bool) -> io::Result<SocketAddr> {
+/// The sockets of an address, a pair for each thread. A port that the kernel chose may be taken by
+/// somebody else before all of them have it; then it chooses another.
+fn bind(address: SocketAddr, with_udp: bool, threads: usize) -> io::Result<Vec<Pair>> {
     let tries = if address.port() == 0 { TRIES } else { 1 };
+    let pair = |address| {
+        let tcp = tcp(address, Sharing::Threads)?;
+        let udp = with_udp.then(|| udp(address, Sharing::Threads)).transpose()?;
+        Ok(Pair { address, tcp, udp })
+    };
     let mut result = Err(io::ErrorKind::AddrInUse.into());
     for _ in 0..tries {
-        let listener = tcp(address, Sharing::Nobody)?;
-        let bound = listener.local_addr()?;
-        result = if with_udp { udp(bound, Sharing::Nobody).map(|_| bound) } else { Ok(bound) };
-        if result.is_ok() {
-            break;
+        result = probe(address, with_udp)
+            .and_then(|address| (0..threads).map(|_| pair(address)).collect());
+        match &result {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            _ => break,
         }
     }
     result
+}
+
+/// The address with its port, once it is sure that nobody else has it: with SO_REUSEPORT alone a
+/// second instance would take half the traffic and nobody would know.
+fn probe(address: SocketAddr, with_udp: bool) -> io::Result<SocketAddr> {
+    let listener = tcp(address, Sharing::Nobody)?;
+    let bound = listener.local_addr()?;
+    if with_udp {
+        udp(bound, Sharing::Nobody)?;
+    }
+    Ok(bound)
 }
 
 /// Who may bind the same address.

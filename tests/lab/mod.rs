@@ -27,6 +27,7 @@ pub(crate) struct LabBuilder {
     config: String,
     keeps_data: bool,
     waits_for_lists: bool,
+    host: &'static str,
 }
 
 /// A running server, its upstreams and its directory.
@@ -45,6 +46,7 @@ impl Lab {
             config: String::new(),
             keeps_data: false,
             waits_for_lists: true,
+            host: "127.0.0.1",
         }
     }
 }
@@ -75,6 +77,12 @@ impl LabBuilder {
         self
     }
 
+    /// Answers DNS on another address of this host, whose ports no other test is given.
+    pub(crate) fn on_host(mut self, host: &'static str) -> Self {
+        self.host = host;
+        self
+    }
+
     /// Does not wait for the lists at the start.
     pub(crate) fn without_waiting(mut self) -> Self {
         self.waits_for_lists = false;
@@ -88,7 +96,7 @@ impl LabBuilder {
         for fake in self.upstreams {
             upstreams.push(fake.start().await);
         }
-        let preamble = preamble(&upstreams, &directory, self.keeps_data);
+        let preamble = preamble(&upstreams, &directory, self.keeps_data, self.host);
         let config = parse(&preamble, &self.config);
         let server = Server::start(config, TakenPort::Fail).await.expect("the server starts");
         if self.waits_for_lists {
@@ -154,7 +162,12 @@ pub(crate) fn list(name: &str, lines: &[&str]) -> String {
 }
 
 /// The keys that every lab sets, in dotted form so that tests can add to the same sections.
-fn preamble(upstreams: &[doh::Running], directory: &TempDir, keeps_data: bool) -> String {
+fn preamble(
+    upstreams: &[doh::Running],
+    directory: &TempDir,
+    keeps_data: bool,
+    host: &str,
+) -> String {
     let urls: Vec<String> = upstreams.iter().map(doh::Running::url).collect();
     // Nobody listens on the discard port: a lab without upstream has one that cannot be reached.
     let urls = if urls.is_empty() { vec!["https://127.0.0.1:9/dns-query".into()] } else { urls };
@@ -166,7 +179,7 @@ fn preamble(upstreams: &[doh::Running], directory: &TempDir, keeps_data: bool) -
     }
     writeln!(
         toml,
-        "dns.listen = ['127.0.0.1:0']\ndns.threads = 2\nadmin.listen = '127.0.0.1:0'\n\
+        "dns.listen = ['{host}:0']\ndns.threads = 2\nadmin.listen = '127.0.0.1:0'\n\
          metrics.listen = '127.0.0.1:0'\nupstream.servers = {urls:?}\nupstream.ca_file = '{}'",
         ca.display()
     )
