@@ -16,7 +16,7 @@ use crate::query::Account;
 /// Those in use are filed behind all others, so who comes next looks on where this one stopped.
 const LOOKS: usize = 1024;
 
-/// Nanoseconds that nobody is looked for after all were found busy: a flood of connections must not
+/// Nanoseconds that nobody is looked for after nobody was found: a flood of connections must not
 /// keep the table to itself.
 const PAUSE: u64 = 10_000_000;
 
@@ -30,7 +30,7 @@ pub(super) struct Table {
     all: Order,
     of_clients: HashMap<Account, Order>,
     next_number: u64,
-    /// Until when nobody is looked for, because nobody was idle a moment ago.
+    /// Until when nobody is looked for, because nobody was found a moment ago.
     fruitless_until: u64,
 }
 
@@ -90,7 +90,7 @@ impl Table {
             return false;
         }
         let is_freed = self.free_first(now, |table| table.all.first().copied());
-        if !is_freed && self.looked_at_all(now) {
+        if !is_freed {
             self.fruitless_until = now + PAUSE;
         }
         is_freed
@@ -111,7 +111,7 @@ impl Table {
             let Some(filed) = self.seats.get(&number) else { return false };
             let used = filed.place.used.load(Ordering::Relaxed);
             if used <= time {
-                filed.place.leave.notify_one();
+                filed.place.leave();
                 self.leave(number);
                 return true;
             }
@@ -119,10 +119,6 @@ impl Table {
             self.file_under(number, used.min(now + 1));
         }
         false
-    }
-
-    fn looked_at_all(&self, now: u64) -> bool {
-        self.all.first().is_none_or(|(time, _)| *time > now)
     }
 
     fn file_under(&mut self, number: u64, time: u64) {
