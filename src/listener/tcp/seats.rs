@@ -227,6 +227,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn who_goes_away_while_a_seat_is_looked_for_makes_room() {
+        let seats = seats();
+        let going = seats.take(1, None).unwrap();
+        let a_moment_later = seats.now() + 1000;
+        going.place.used.store(a_moment_later, Ordering::Relaxed);
+
+        assert!(seats.take(1, None).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_client_at_its_limit_sends_no_stranger_off() {
         let seats = seats();
         let stranger = seats.take(2, Some((&client(2), 1))).unwrap();

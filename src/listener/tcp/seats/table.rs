@@ -20,6 +20,10 @@ const LOOKS: usize = 1024;
 /// keep the table to itself.
 const PAUSE: u64 = 10_000_000;
 
+/// Nanoseconds within which two things happen at once: a client that goes away on one thread while
+/// another looks for a seat was in use until now, and not later.
+const AT_ONCE: u64 = 100_000_000;
+
 /// Seats by the time they are filed under and their number.
 type Order = BTreeSet<(u64, u64)>;
 
@@ -110,13 +114,15 @@ impl Table {
             }
             let Some(filed) = self.seats.get(&number) else { return false };
             let used = filed.place.used.load(Ordering::Relaxed);
+            let is_in_use = used > now.saturating_add(AT_ONCE);
+            let used = if is_in_use { now + 1 } else { used.min(now) };
             if used <= time {
                 filed.place.leave();
                 self.leave(number);
                 return true;
             }
             // Whoever is busy will have been in use after now.
-            self.file_under(number, used.min(now + 1));
+            self.file_under(number, used);
         }
         false
     }
