@@ -70,10 +70,9 @@ impl Seats {
     /// Takes one of so many seats; nothing where all are taken and nobody is idle. A client that is
     /// known already makes room among its own connections first.
     pub fn take(self: &Arc<Self>, limit: usize, client: Option<(&Account, usize)>) -> Option<Seat> {
-        let now = self.now();
-        let used = AtomicU64::new(now.saturating_add(GRACE));
-        let place = Arc::new(Place { used, ..Place::default() });
         let mut table = self.lock();
+        // The time under the lock is not before that of any seat in the table.
+        let now = self.now();
         if !self.has_room_for(&mut table, client, now) {
             return None;
         }
@@ -82,6 +81,8 @@ impl Seats {
             self.metrics.count_room(Room::Refused);
             return None;
         }
+        let used = AtomicU64::new(now.saturating_add(GRACE));
+        let place = Arc::new(Place { used, ..Place::default() });
         let number = table.seat(&place, now);
         if let Some((client, _)) = client {
             table.assign(number, client);
@@ -124,8 +125,8 @@ impl Seat {
     /// Says whose seat it is, where that was not known; whether this client may have one more, of
     /// so many.
     pub fn is_granted_to(&self, client: &Account, limit: usize) -> bool {
-        let now = self.seats.now();
         let mut table = self.seats.lock();
+        let now = self.seats.now();
         if table.client_of(self.number) == Some(client) {
             return true;
         }
