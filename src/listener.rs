@@ -8,26 +8,22 @@ pub mod udp;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    rc::Rc,
 };
 
 use tokio::time::Instant;
 
 use crate::{
     answer,
-    pipeline::{Pending, Pipeline, Progress},
+    pipeline::{Pending, Progress, Worker},
     query::{Client, Query, Unreadable},
     ratelimit::Pace,
 };
 
 /// Answers one packet as a listener does, however long that takes; nothing where silence is right.
-pub async fn answer_packet(
-    pipeline: &Arc<Pipeline>,
-    packet: &[u8],
-    client: Client,
-) -> Option<Vec<u8>> {
+pub async fn answer_packet(worker: &Rc<Worker>, packet: &[u8], client: Client) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(512);
-    match take(pipeline, packet, &client, &mut out) {
+    match take(worker, packet, &client, &mut out) {
         Taken::Silence => return None,
         Taken::Answer => {}
         Taken::Wait(pending) => finish(*pending, &mut out).await,
@@ -46,16 +42,16 @@ enum Taken {
 }
 
 /// Reads one packet and answers it as far as that needs no waiting.
-fn take(pipeline: &Arc<Pipeline>, packet: &[u8], client: &Client, out: &mut Vec<u8>) -> Taken {
+fn take(worker: &Rc<Worker>, packet: &[u8], client: &Client, out: &mut Vec<u8>) -> Taken {
     let query = match Query::read(packet, client.clone()) {
         Ok(mut query) => {
-            pipeline.check_cookie(&mut query.edns, query.client.address);
+            worker.pipeline.check_cookie(&mut query.edns, query.client.address);
             query
         }
-        Err(unreadable) => return complain(pipeline, packet, unreadable, client, out),
+        Err(unreadable) => return complain(worker, packet, unreadable, client, out),
     };
     // One query that meets a defect of ours must not end the listener for all others.
-    let begun = catch_unwind(AssertUnwindSafe(|| pipeline.begin(&query, out)));
+    let begun = catch_unwind(AssertUnwindSafe(|| worker.begin(&query, out)));
     match begun {
         Ok(Progress::Wait(pending)) => Taken::Wait(pending),
         Ok(Progress::Done) => {
@@ -72,17 +68,17 @@ fn take(pipeline: &Arc<Pipeline>, packet: &[u8], client: &Client, out: &mut Vec<
 
 /// Says what is wrong with a packet that is no query, or nothing where it is none at all.
 fn complain(
-    pipeline: &Pipeline,
+    worker: &Worker,
     packet: &[u8],
     unreadable: Unreadable,
     sender: &Client,
     out: &mut Vec<u8>,
 ) -> Taken {
-    pipeline.metrics.count_malformed();
+    worker.pipeline.metrics.count_malformed();
     let Unreadable::Complain(mut complaint) = unreadable else { return Taken::Silence };
-    pipeline.check_cookie(&mut complaint.edns, sender.address);
+    worker.pipeline.check_cookie(&mut complaint.edns, sender.address);
     // Who asks nothing is not sent to where it could ask.
-    if pipeline.pace(sender, complaint.edns.as_ref(), Instant::now()) != Pace::Fine {
+    if worker.pipeline.pace(sender, complaint.edns.as_ref(), Instant::now()) != Pace::Fine {
         return Taken::Silence;
     }
     answer::complaint(packet, &complaint, out);

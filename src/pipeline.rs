@@ -12,7 +12,7 @@ mod pending;
 mod recall;
 mod reply;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, rc::Rc, sync::Arc};
 
 use tokio::time::Instant;
 
@@ -48,6 +48,12 @@ pub struct Pipeline {
     pub rate: RateLimiter,
     /// Who has proven that its address is no forgery.
     pub cookies: Cookies,
+}
+
+/// One thread at the pipeline, and what it has for itself.
+pub struct Worker {
+    /// What all threads share.
+    pub pipeline: Arc<Pipeline>,
 }
 
 /// How far a query came without waiting.
@@ -92,10 +98,34 @@ impl Pipeline {
         })
     }
 
+    /// What one thread needs to answer.
+    pub fn worker(self: &Arc<Self>) -> Rc<Worker> {
+        Rc::new(Worker { pipeline: self.clone() })
+    }
+
+    /// Whether a query comes too soon; who cannot have forged its address may ask at any speed.
+    pub fn pace(&self, client: &Client, edns: Option<&Edns>, now: Instant) -> Pace {
+        if client.has_proven_address(edns) {
+            return Pace::Fine;
+        }
+        let settings = &self.published.load().config.dns.rate_limit;
+        self.rate.pace(client.address, settings, now)
+    }
+
+    /// Checks the cookie of a client that has one, and makes the one that its answer gives it.
+    pub fn check_cookie(&self, edns: &mut Option<Edns>, client: IpAddr) {
+        if let Some(cookie) = edns.as_mut().and_then(|edns| edns.cookie.as_mut()) {
+            let secrets = &self.published.load().config.dns.cookie_secrets;
+            self.cookies.check(cookie, client, secrets);
+        }
+    }
+}
+
+impl Worker {
     /// Answers a query as far as that needs no waiting; the answer is written to `out`.
-    pub fn begin(self: &Arc<Self>, query: &Query, out: &mut Vec<u8>) -> Progress {
+    pub fn begin(self: &Rc<Self>, query: &Query, out: &mut Vec<u8>) -> Progress {
         let started = Instant::now();
-        match self.pace(&query.client, query.edns.as_ref(), started) {
+        match self.pipeline.pace(&query.client, query.edns.as_ref(), started) {
             Pace::Fine => {}
             Pace::Slip => {
                 self.note(query, reply::over_the_limit(query, out), started);
@@ -105,7 +135,7 @@ impl Pipeline {
         }
         let answered = match self.answer(query, None, out) {
             Ok(answered) => answered,
-            Err(key) => match self.upstream.ask(key.clone(), query.asker()) {
+            Err(key) => match self.pipeline.upstream.ask(key.clone(), query.asker()) {
                 Ok(flight) => {
                     let pending = Pending::new(self.clone(), query.clone(), flight, started);
                     return Progress::Wait(Box::new(pending));
@@ -133,7 +163,7 @@ impl Pipeline {
         arrived: Option<(Key, Resolved)>,
         out: &mut Vec<u8>,
     ) -> Result<Answered, Key> {
-        let snapshot = self.published.load();
+        let snapshot = self.pipeline.published.load();
         let policy = &snapshot.policy;
         let blocking = &snapshot.config.blocking;
         let path = match policy.decide(query) {
@@ -162,34 +192,22 @@ impl Pipeline {
         })
     }
 
-    /// Whether a query comes too soon; who cannot have forged its address may ask at any speed.
-    pub fn pace(&self, client: &Client, edns: Option<&Edns>, now: Instant) -> Pace {
-        if client.has_proven_address(edns) {
-            return Pace::Fine;
-        }
-        let settings = &self.published.load().config.dns.rate_limit;
-        self.rate.pace(client.address, settings, now)
-    }
-
-    /// Checks the cookie of a client that has one, and makes the one that its answer gives it.
-    pub fn check_cookie(&self, edns: &mut Option<Edns>, client: IpAddr) {
-        if let Some(cookie) = edns.as_mut().and_then(|edns| edns.cookie.as_mut()) {
-            let secrets = &self.published.load().config.dns.cookie_secrets;
-            self.cookies.check(cookie, client, secrets);
-        }
-    }
-
     fn recall<'p>(&'p self, snapshot: &'p Snapshot) -> Recall<'p> {
         let settings = &snapshot.config.cache;
-        Recall { cache: &self.cache, upstream: &self.upstream, settings, now: Instant::now() }
+        Recall {
+            cache: &self.pipeline.cache,
+            upstream: &self.pipeline.upstream,
+            settings,
+            now: Instant::now(),
+        }
     }
 
     fn note(&self, query: &Query, answered: Answered, started: Instant) {
-        self.metrics.count(query.client.transport, &answered);
+        self.pipeline.metrics.count(query.client.transport, &answered);
         if answered.outcome == Outcome::Truncated {
             return;
         }
-        let privacy = self.published.load().config.query_log.privacy;
-        self.log.record(query, answered, started.elapsed(), privacy);
+        let privacy = self.pipeline.published.load().config.query_log.privacy;
+        self.pipeline.log.record(query, answered, started.elapsed(), privacy);
     }
 }

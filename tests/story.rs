@@ -15,13 +15,13 @@
 mod told;
 mod upstream;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, rc::Rc, sync::Arc, time::Duration};
 
 use dnsward::{
     config::{Config, Environment},
     listener::answer_packet,
     lists::ListStore,
-    pipeline::Pipeline,
+    pipeline::{Pipeline, Worker},
     policy::Policy,
     query::{self, Transport},
     querylog::Outcome,
@@ -36,13 +36,14 @@ use upstream::Upstream;
 /// A pipeline, its upstream and its clients.
 pub(crate) struct Story {
     pipeline: Arc<Pipeline>,
+    worker: Rc<Worker>,
     pub(crate) upstream: Upstream,
 }
 
 /// Somebody who asks.
 #[derive(Clone)]
 pub(crate) struct Client {
-    pipeline: Arc<Pipeline>,
+    worker: Rc<Worker>,
     address: IpAddr,
     transport: Transport,
     dnssec_ok: bool,
@@ -55,7 +56,7 @@ impl Story {
         let carrier = Arc::new(upstream.clone());
         let (pipeline, engine) = Pipeline::with_carrier(&parse(toml), carrier);
         tokio::spawn(engine.run());
-        Self { pipeline, upstream }
+        Self { worker: pipeline.worker(), pipeline, upstream }
     }
 
     /// Takes over another configuration and its inline lists, as a reload does.
@@ -79,8 +80,8 @@ impl Story {
 
     /// A client at this address; it asks over TCP and speaks EDNS.
     pub(crate) fn client(&self, address: &str) -> Client {
-        let (pipeline, address) = (self.pipeline.clone(), address.parse().unwrap());
-        Client { pipeline, address, transport: Transport::Tcp, dnssec_ok: false }
+        let (worker, address) = (self.worker.clone(), address.parse().unwrap());
+        Client { worker, address, transport: Transport::Tcp, dnssec_ok: false }
     }
 
     /// Some client asks, such as `www.example A`.
@@ -113,7 +114,7 @@ impl Client {
         let packet = query.to_vec().unwrap();
         let client = query::Client::at(self.address, self.transport);
         let asked = Instant::now();
-        let answer = answer_packet(&self.pipeline, &packet, client).await;
+        let answer = answer_packet(&self.worker, &packet, client).await;
         answer.map(|bytes| Told::new(what, &bytes, asked.elapsed()))
     }
 }

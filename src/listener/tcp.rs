@@ -8,7 +8,7 @@ pub mod frame;
 pub mod proxy;
 mod seats;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::{
     config::Limits,
-    pipeline::Pipeline,
+    pipeline::{Pipeline, Worker},
     query::{Client, Transport},
     server::Drain,
 };
@@ -42,19 +42,14 @@ const NO_DESCRIPTOR_PAUSE: Duration = Duration::from_millis(50);
 const QUIET: Duration = Duration::from_secs(60);
 
 /// Serves a listener until the drain, then until its queue is empty and every answer is sent.
-pub async fn serve(
-    listener: TcpListener,
-    pipeline: Arc<Pipeline>,
-    seats: Arc<Seats>,
-    mut drain: Drain,
-) {
+pub async fn serve(listener: TcpListener, worker: Rc<Worker>, seats: Arc<Seats>, mut drain: Drain) {
     let mut tasks = JoinSet::new();
     let mut said = None;
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    begin(&mut tasks, (stream, peer), &seats, &pipeline, &drain);
+                    begin(&mut tasks, (stream, peer), &seats, &worker, &drain);
                 }
                 // It was gone before we came to it.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -76,7 +71,7 @@ pub async fn serve(
         Vec::new()
     });
     for accepted in waiting {
-        begin(&mut tasks, accepted, &seats, &pipeline, &drain);
+        begin(&mut tasks, accepted, &seats, &worker, &drain);
     }
     while tasks.join_next().await.is_some() {}
 }
@@ -86,17 +81,17 @@ fn begin(
     tasks: &mut JoinSet<()>,
     (stream, peer): (TcpStream, SocketAddr),
     seats: &Arc<Seats>,
-    pipeline: &Arc<Pipeline>,
+    worker: &Rc<Worker>,
     drain: &Drain,
 ) {
-    let snapshot = pipeline.published.load();
+    let snapshot = worker.pipeline.published.load();
     let limits = snapshot.config.dns.limits;
     // Behind a proxy, who it is comes later.
     let is_proxy = snapshot.config.dns.expects_header_from(peer.ip());
     let account = Client::at(peer.ip(), Transport::Tcp).account().filter(|_| !is_proxy);
     let client = account.as_ref().map(|account| (account, limits.tcp_connections_per_client));
     if let Some(seat) = seats.take(limits.tcp_connections, client) {
-        tasks.spawn_local(serve_one(stream, peer, seat, pipeline.clone(), drain.clone()));
+        tasks.spawn_local(serve_one(stream, peer, seat, worker.clone(), drain.clone()));
     }
 }
 
@@ -111,12 +106,13 @@ async fn serve_one(
     mut stream: TcpStream,
     peer: SocketAddr,
     seat: Seat,
-    pipeline: Arc<Pipeline>,
+    worker: Rc<Worker>,
     mut drain: Drain,
 ) {
     // Without it answers would wait for the client's acknowledgements; it fails only where the
     // client is gone already.
     let _ = stream.set_nodelay(true);
+    let pipeline = worker.pipeline.clone();
     let metrics = pipeline.metrics.clone();
     let _counted = metrics.count_connection();
     let introduced = tokio::select! {
@@ -126,7 +122,7 @@ async fn serve_one(
     if let Some((client, unread)) = introduced
         && may_stay(&client, &seat, &pipeline)
     {
-        Connection::new(stream, client, unread, seat, pipeline).serve(drain).await;
+        Connection::new(stream, client, unread, seat, worker).serve(drain).await;
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! What needs no waiting is answered in place; a miss becomes a task of the same thread.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, rc::Rc};
 
 use tokio::{
     net::UdpSocket,
@@ -11,7 +11,7 @@ use tokio::{
 
 use super::{Taken, finish, take};
 use crate::{
-    pipeline::Pipeline,
+    pipeline::Worker,
     query::{Client, MAX_QUERY, Transport},
     server::Drain,
 };
@@ -20,8 +20,8 @@ use crate::{
 const TURN: usize = 128;
 
 /// Serves a socket until the drain, then until it is empty and every answer is sent.
-pub async fn serve(socket: UdpSocket, pipeline: Arc<Pipeline>, mut drain: Drain) {
-    let socket = Arc::new(socket);
+pub async fn serve(socket: UdpSocket, worker: Rc<Worker>, mut drain: Drain) {
+    let socket = Rc::new(socket);
     let mut tasks = JoinSet::new();
     let mut packet = [0; MAX_QUERY];
     let mut out = Vec::with_capacity(512);
@@ -38,7 +38,7 @@ pub async fn serve(socket: UdpSocket, pipeline: Arc<Pipeline>, mut drain: Drain)
                 return;
             },
         }
-        while read_turn(&socket, &pipeline, &mut packet, &mut out, &mut tasks) {
+        while read_turn(&socket, &worker, &mut packet, &mut out, &mut tasks) {
             yield_now().await;
         }
         while tasks.try_join_next().is_some() {}
@@ -48,8 +48,8 @@ pub async fn serve(socket: UdpSocket, pipeline: Arc<Pipeline>, mut drain: Drain)
 
 /// Answers what the socket holds; whether there may be more.
 fn read_turn(
-    socket: &Arc<UdpSocket>,
-    pipeline: &Arc<Pipeline>,
+    socket: &Rc<UdpSocket>,
+    worker: &Rc<Worker>,
     packet: &mut [u8],
     out: &mut Vec<u8>,
     tasks: &mut JoinSet<()>,
@@ -63,15 +63,15 @@ fn read_turn(
         };
         let received = packet.get(..length).unwrap_or_default();
         let client = Client::at(peer.ip(), Transport::Udp);
-        match take(pipeline, received, &client, out) {
+        match take(worker, received, &client, out) {
             Taken::Silence => {}
-            Taken::Answer => send(socket, pipeline, out, peer),
+            Taken::Answer => send(socket, worker, out, peer),
             Taken::Wait(pending) => {
-                let (socket, pipeline) = (socket.clone(), pipeline.clone());
+                let (socket, worker) = (socket.clone(), worker.clone());
                 tasks.spawn_local(async move {
                     let mut out = Vec::with_capacity(512);
                     finish(*pending, &mut out).await;
-                    send(&socket, &pipeline, &out, peer);
+                    send(&socket, &worker, &out, peer);
                 });
             }
         }
@@ -80,8 +80,8 @@ fn read_turn(
 }
 
 /// Sends an answer, or drops it where the kernel has no room, as the network might.
-fn send(socket: &UdpSocket, pipeline: &Pipeline, out: &[u8], peer: SocketAddr) {
+fn send(socket: &UdpSocket, worker: &Worker, out: &[u8], peer: SocketAddr) {
     if socket.try_send_to(out, peer).is_err() {
-        pipeline.metrics.count_unsent();
+        worker.pipeline.metrics.count_unsent();
     }
 }

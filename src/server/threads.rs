@@ -1,7 +1,7 @@
 //! The threads that answer, each with its own runtime and its own sockets, and the one thread
 //! that talks to upstreams.
 
-use std::{io, sync::Arc, thread};
+use std::{io, rc::Rc, sync::Arc, thread};
 
 use tokio::{
     net::{TcpListener, UdpSocket},
@@ -16,7 +16,7 @@ use crate::{
         tcp::{self, Seats},
         udp,
     },
-    pipeline::Pipeline,
+    pipeline::{Pipeline, Worker},
     upstream::Engine,
 };
 
@@ -40,7 +40,7 @@ impl DataPlane {
             let running = running.clone();
             start_thread(format!("dns-{number}"), move |runtime| {
                 let serving = LocalSet::new();
-                let served = serving.run_until(serve(pairs, pipeline, seats, drain));
+                let served = serving.run_until(serve(pairs, pipeline.worker(), seats, drain));
                 if let Err(error) = runtime.block_on(served) {
                     tracing::error!(%error, "a thread cannot serve its sockets");
                 }
@@ -63,17 +63,17 @@ pub(super) fn start_upstream(engine: Engine) -> Result<(), StartError> {
 
 async fn serve(
     pairs: Vec<Pair>,
-    pipeline: Arc<Pipeline>,
+    worker: Rc<Worker>,
     seats: Arc<Seats>,
     drain: Drain,
 ) -> io::Result<()> {
     let mut tasks = tokio::task::JoinSet::new();
     for pair in pairs {
         let listener = TcpListener::from_std(pair.tcp)?;
-        tasks.spawn_local(tcp::serve(listener, pipeline.clone(), seats.clone(), drain.clone()));
+        tasks.spawn_local(tcp::serve(listener, worker.clone(), seats.clone(), drain.clone()));
         if let Some(socket) = pair.udp {
             let socket = UdpSocket::from_std(socket)?;
-            tasks.spawn_local(udp::serve(socket, pipeline.clone(), drain.clone()));
+            tasks.spawn_local(udp::serve(socket, worker.clone(), drain.clone()));
         }
     }
     while let Some(ended) = tasks.join_next().await {

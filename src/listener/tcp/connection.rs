@@ -1,6 +1,6 @@
 //! One connection: frames come in, answers go out as they become ready, until one side is done.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, rc::Rc, time::Duration};
 
 use futures_util::{StreamExt as _, future::LocalBoxFuture, stream::FuturesUnordered};
 use tokio::{
@@ -17,7 +17,7 @@ use super::{
     proxy::SIGNATURE,
     seats::Seat,
 };
-use crate::{metrics::ProxyHeader, pipeline::Pipeline, query::Client, server::Drain};
+use crate::{metrics::ProxyHeader, pipeline::Worker, query::Client, server::Drain};
 
 /// Bytes read at a time: a hundred usual queries.
 const READ: usize = 4096;
@@ -45,7 +45,7 @@ pub(super) struct Connection {
     stream: TcpStream,
     client: Client,
     seat: Seat,
-    pipeline: Arc<Pipeline>,
+    worker: Rc<Worker>,
     /// What was read and not yet understood.
     unread: Vec<u8>,
     /// When the message that has not arrived whole began to.
@@ -76,13 +76,13 @@ impl Connection {
         client: Client,
         unread: Vec<u8>,
         seat: Seat,
-        pipeline: Arc<Pipeline>,
+        worker: Rc<Worker>,
     ) -> Self {
         Self {
             stream,
             client,
             seat,
-            pipeline,
+            worker,
             unread,
             begun: None,
             unwritten: Vec::new(),
@@ -165,7 +165,7 @@ impl Connection {
         let mut out = Vec::with_capacity(512);
         let mut at = 0;
         if self.unread.starts_with(&SIGNATURE) {
-            self.pipeline.metrics.count_proxy_header(ProxyHeader::Unexpected);
+            self.worker.pipeline.metrics.count_proxy_header(ProxyHeader::Unexpected);
             return Err(io::Error::other("a PROXY header from who must not send one"));
         }
         let unread = std::mem::take(&mut self.unread);
@@ -173,7 +173,7 @@ impl Connection {
             && let Frame::Whole(message) = Frame::at(&unread, at)
         {
             at += PREFIX + message.len();
-            match take(&self.pipeline, message, &self.client, &mut out) {
+            match take(&self.worker, message, &self.client, &mut out) {
                 Taken::Silence => {}
                 Taken::Answer => self.queue(&out),
                 Taken::Wait(pending) => self.waiting.push(Box::pin(async move {
@@ -205,7 +205,7 @@ impl Connection {
 
     /// Whether another answer may wait: `dns.limits.in_flight_per_connection`.
     fn has_room(&self) -> bool {
-        let snapshot = self.pipeline.published.load();
+        let snapshot = self.worker.pipeline.published.load();
         self.waiting.len() < snapshot.config.dns.limits.in_flight_per_connection
     }
 
@@ -284,10 +284,12 @@ impl Connection {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use tokio::net::TcpListener;
 
     use super::{super::Seats, *};
-    use crate::{config::Config, query::Transport, server::drain};
+    use crate::{config::Config, pipeline::Pipeline, query::Transport, server::drain};
 
     /// Both ends of a connection, the server's end ready to serve, and the seats.
     async fn pair() -> (TcpStream, Connection, Arc<Seats>) {
@@ -298,7 +300,7 @@ mod tests {
         let seats = Arc::new(Seats::new(Arc::default()));
         let seat = seats.take(1, None).unwrap();
         let peer = Client::at(peer.ip(), Transport::Tcp);
-        (client, Connection::new(stream, peer, Vec::new(), seat, pipeline), seats)
+        (client, Connection::new(stream, peer, Vec::new(), seat, pipeline.worker()), seats)
     }
 
     /// A query for `x.localhost` A in its frame.
