@@ -18,7 +18,7 @@ use divan::Bencher;
 use dnsward::{
     cache::{Arrival, Bounds, Entry, Key},
     config::{Config, Environment},
-    pipeline::{Pipeline, Progress},
+    pipeline::{Pipeline, Progress, Worker},
     policy::{Lists, Policy},
     query::{Client, Query, Transport},
     upstream::Engine,
@@ -72,7 +72,7 @@ fn local_name(bencher: Bencher<'_, '_>) {
 /// Times the answer to one packet; the buffer is kept, as listeners keep theirs.
 fn answer(bencher: Bencher<'_, '_>, packet: &[u8]) {
     let (pipeline, _engine) = make_pipeline();
-    let worker = pipeline.worker();
+    let worker = Worker::new(pipeline);
     let query = read(packet);
     let mut out = Vec::with_capacity(512);
     bencher.bench_local(|| {

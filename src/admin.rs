@@ -88,7 +88,7 @@ impl Backend for AdminBackend {
     }
 
     fn queries(&self, limit: usize) -> Vec<QueryRow> {
-        self.pipeline.log.last(limit).iter().map(|row| row.as_ref().clone()).collect()
+        self.pipeline.log.last(limit)
     }
 
     fn follow(&self) -> broadcast::Receiver<Arc<QueryRow>> {

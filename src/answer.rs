@@ -4,6 +4,7 @@
 //! owner points to the question, and OPT only where the client spoke EDNS (RFC 6891 section 7).
 
 mod ede;
+mod finished;
 mod opt;
 mod truncate;
 
@@ -20,6 +21,7 @@ use crate::{
 };
 
 pub use ede::Ede;
+pub use finished::Finished;
 
 use opt::Opt;
 

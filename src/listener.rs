@@ -3,6 +3,8 @@
 //! A listener reads packets, gives them to the pipeline and sends what comes out. It knows
 //! nothing of what is answered, only of sizes, order and time.
 
+#[cfg(test)]
+mod allocations;
 pub mod tcp;
 pub mod udp;
 
@@ -23,6 +25,7 @@ use crate::{
 /// Answers one packet as a listener does, however long that takes; nothing where silence is right.
 pub async fn answer_packet(worker: &Rc<Worker>, packet: &[u8], client: Client) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(512);
+    worker.read_clock();
     match take(worker, packet, &client, &mut out) {
         Taken::Silence => return None,
         Taken::Answer => {}

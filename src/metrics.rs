@@ -1,10 +1,11 @@
 //! What is counted, and how Prometheus reads it.
 //!
-//! Counters of the query path are plain atomics, found by a number and not by a look-up; what
-//! other parts know already (cache, lists, upstreams) is asked of them when somebody scrapes.
+//! Answers are counted by each thread for itself, other events in plain atomics, found by a number
+//! and not by a look-up; what other parts know already (cache, lists, upstreams) is asked of them when somebody scrapes.
 
 mod exposition;
 mod listener;
+mod tally;
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -13,17 +14,11 @@ use std::{
 
 pub use exposition::Scrape;
 pub use listener::{Health, router};
+pub use tally::Tally;
 
-use crate::{
-    query::Transport,
-    querylog::{Answered, Outcome},
-};
+use crate::querylog::Outcome;
 
-/// Response codes that are counted by number; the rest together.
-const RCODES: usize = 6;
-
-/// Transports, in the order of their counters.
-const TRANSPORTS: [Transport; 2] = [Transport::Udp, Transport::Tcp];
+use tally::{RCODE_WORDS, TRANSPORTS, Tallies};
 
 /// What became of a connection for which there was no seat, or of the one that made room for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +63,7 @@ impl ProxyHeader {
 /// The counters of the query path.
 #[derive(Debug)]
 pub struct Metrics {
-    queries: [[AtomicU64; Outcome::ALL.len()]; TRANSPORTS.len()],
-    responses: [AtomicU64; RCODES + 1],
+    tallies: Tallies,
     malformed: AtomicU64,
     proxy_headers: [AtomicU64; ProxyHeader::ALL.len()],
     unsent: AtomicU64,
@@ -84,8 +78,7 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         Self {
-            queries: Default::default(),
-            responses: Default::default(),
+            tallies: Tallies::default(),
             malformed: AtomicU64::new(0),
             proxy_headers: Default::default(),
             unsent: AtomicU64::new(0),
@@ -100,16 +93,9 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Counts an answer.
-    pub fn count(&self, transport: Transport, answered: &Answered) {
-        let row = self.queries.get(transport as usize);
-        if let Some(counter) = row.and_then(|row| row.get(answered.outcome as usize)) {
-            counter.fetch_add(1, Ordering::Relaxed);
-        }
-        let rcode = usize::from(answered.rcode).min(RCODES);
-        if let Some(counter) = self.responses.get(rcode) {
-            counter.fetch_add(1, Ordering::Relaxed);
-        }
+    /// Where one thread counts its answers.
+    pub fn tally(&self) -> Tally {
+        self.tallies.start()
     }
 
     /// Counts a packet that was no query.
@@ -154,8 +140,7 @@ impl Metrics {
 
     /// Answers with this outcome.
     pub fn answers(&self, outcome: Outcome) -> u64 {
-        let counters = self.queries.iter().filter_map(|row| row.get(outcome as usize));
-        counters.map(|counter| counter.load(Ordering::Relaxed)).sum()
+        TRANSPORTS.iter().map(|transport| self.tallies.answers(*transport, outcome)).sum()
     }
 
     /// Answers in all; who was sent to TCP is counted there.

@@ -6,54 +6,50 @@
 //!
 //! `begin` goes as far as it can without waiting, which for blocked and cached names is all the
 //! way; only a miss becomes a `Pending`, which waits for its flight and then goes the same way
-//! again with the answer in hand. So there is one place that decides, whatever the road.
+//! again with the answer in hand. So there is one place that decides, whatever the road. What it
+//! came to is kept for the next who ask the same, until policy changes or the answer expires.
 
+mod front;
 mod pending;
 mod recall;
 mod reply;
+mod shared;
 
-use std::{net::IpAddr, rc::Rc, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
 use crate::{
-    cache::{Cache, Key},
-    config::Config,
-    cookie::Cookies,
-    metrics::Metrics,
-    policy::{Decision, Lists, Policy},
-    query::{Client, Edns, Query},
-    querylog::{Answered, Outcome, QueryLog},
-    ratelimit::{Pace, RateLimiter},
-    snapshot::{Published, Snapshot},
-    upstream::{Carrier, Engine, Resolved, Upstream, UpstreamError},
+    cache::Key,
+    metrics::Tally,
+    policy::{Admitted, Decision, Refusal},
+    query::Query,
+    querylog::{Given, Outcome, Writer},
+    ratelimit::Pace,
+    snapshot::Snapshot,
+    upstream::Resolved,
 };
 
+use front::Front;
 pub use pending::Pending;
 use recall::{Known, Recall};
+use reply::Reply;
+pub use shared::Pipeline;
 
-/// The parts that a query passes, shared by all threads that answer.
-pub struct Pipeline {
-    /// Policy and settings in force.
-    pub published: Arc<Published>,
-    /// Answers that are still good.
-    pub cache: Cache,
-    /// Who is asked for the rest.
-    pub upstream: Upstream,
-    /// Where every answer is noted.
-    pub log: Arc<QueryLog>,
-    /// What is counted.
-    pub metrics: Arc<Metrics>,
-    /// Who asks too often over UDP.
-    pub rate: RateLimiter,
-    /// Who has proven that its address is no forgery.
-    pub cookies: Cookies,
-}
-
-/// One thread at the pipeline, and what it has for itself.
+/// One thread at the pipeline, with what it has for itself.
 pub struct Worker {
     /// What all threads share.
     pub pipeline: Arc<Pipeline>,
+    front: RefCell<Front>,
+    log: RefCell<Writer>,
+    tally: Tally,
+    /// The time, as it was when the thread last read packets.
+    now: Cell<Instant>,
 }
 
 /// How far a query came without waiting.
@@ -66,91 +62,74 @@ pub enum Progress {
     Silence,
 }
 
-impl Pipeline {
-    /// A pipeline with an empty cache and no list loaded, and what has to run for its upstreams.
-    ///
-    /// # Errors
-    /// Where no client can be made of the upstream settings.
-    pub fn new(config: &Arc<Config>) -> Result<(Arc<Self>, Engine), UpstreamError> {
-        let cache = Cache::new(config.cache.max_bytes.0);
-        let (upstream, engine) = Upstream::new(config, cache.clone())?;
-        Ok((Self::of(config, cache, upstream), engine))
-    }
-
-    /// The same over a carrier of the caller's, for stories that bring their own upstream.
-    pub fn with_carrier(config: &Arc<Config>, carrier: Arc<dyn Carrier>) -> (Arc<Self>, Engine) {
-        let cache = Cache::new(config.cache.max_bytes.0);
-        let (upstream, engine) = Upstream::with_carrier(config, cache.clone(), carrier);
-        (Self::of(config, cache, upstream), engine)
-    }
-
-    fn of(config: &Arc<Config>, cache: Cache, upstream: Upstream) -> Arc<Self> {
-        let no_lists = Lists { are_loaded: config.lists.is_empty(), ..Lists::default() };
-        let policy = Policy::new(config.clone(), no_lists);
-        Arc::new(Self {
-            published: Arc::new(Published::new(config.clone(), policy)),
-            cache,
-            upstream,
-            log: Arc::default(),
-            metrics: Arc::default(),
-            rate: RateLimiter::default(),
-            cookies: Cookies::default(),
-        })
-    }
-
-    /// What one thread needs to answer.
-    pub fn worker(self: &Arc<Self>) -> Rc<Worker> {
-        Rc::new(Worker { pipeline: self.clone() })
-    }
-
-    /// Whether a query comes too soon; who cannot have forged its address may ask at any speed.
-    pub fn pace(&self, client: &Client, edns: Option<&Edns>, now: Instant) -> Pace {
-        if client.has_proven_address(edns) {
-            return Pace::Fine;
-        }
-        let settings = &self.published.load().config.dns.rate_limit;
-        self.rate.pace(client.address, settings, now)
-    }
-
-    /// Checks the cookie of a client that has one, and makes the one that its answer gives it.
-    pub fn check_cookie(&self, edns: &mut Option<Edns>, client: IpAddr) {
-        if let Some(cookie) = edns.as_mut().and_then(|edns| edns.cookie.as_mut()) {
-            let secrets = &self.published.load().config.dns.cookie_secrets;
-            self.cookies.check(cookie, client, secrets);
-        }
-    }
+/// A query that was admitted, what it is judged by, and when.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    query: &'a Query,
+    admitted: Admitted,
+    snapshot: &'a Snapshot,
+    now: Instant,
 }
 
 impl Worker {
+    /// Another thread at a pipeline.
+    pub fn new(pipeline: Arc<Pipeline>) -> Rc<Self> {
+        Rc::new(Self {
+            front: RefCell::new(Front::new()),
+            log: RefCell::new(pipeline.log.writer()),
+            tally: pipeline.metrics.tally(),
+            now: Cell::new(Instant::now()),
+            pipeline,
+        })
+    }
+
+    /// Reads the clock, once for all packets that have arrived together.
+    pub fn read_clock(&self) {
+        self.now.set(Instant::now());
+    }
+
     /// Answers a query as far as that needs no waiting; the answer is written to `out`.
     pub fn begin(self: &Rc<Self>, query: &Query, out: &mut Vec<u8>) -> Progress {
-        let started = Instant::now();
-        match self.pipeline.pace(&query.client, query.edns.as_ref(), started) {
+        let (snapshot, now) = (self.pipeline.published.load(), self.now.get());
+        match self.pipeline.pace(&query.client, query.edns.as_ref(), now) {
             Pace::Fine => {}
-            Pace::Slip => {
-                self.note(query, reply::over_the_limit(query, out), started);
-                return Progress::Done;
-            }
+            Pace::Slip => return self.done(query, &reply::over_the_limit(query, out), now),
             Pace::Drop => return Progress::Silence,
         }
-        let answered = match self.answer(query, None, out) {
-            Ok(answered) => answered,
+        let asked = match Asked::admit(query, &snapshot, now) {
+            Ok(asked) => asked,
+            Err(refusal) => return self.done(query, &reply::refused(query, refusal, out), now),
+        };
+        if let Some(given) = self.front.borrow_mut().give(&asked, out) {
+            self.note(query, given, Duration::ZERO);
+            return Progress::Done;
+        }
+        let reply = match self.answer(&asked, None, out) {
+            Ok(reply) => reply,
             Err(key) => match self.pipeline.upstream.ask(key.clone(), query.asker()) {
                 Ok(flight) => {
-                    let pending = Pending::new(self.clone(), query.clone(), flight, started);
+                    let pending = Pending::new(self.clone(), query.clone(), flight, now);
                     return Progress::Wait(Box::new(pending));
                 }
                 Err(failure) => self.end(query, key, Err(failure), out),
             },
         };
-        self.note(query, answered, started);
-        Progress::Done
+        if let Some(validity) = reply.validity {
+            let given = self.log.borrow_mut().shorten(&reply.answered);
+            self.front.borrow_mut().keep(&asked, validity, given, out);
+        }
+        self.done(query, &reply, now)
     }
 
     /// Answers a query with what came of asking.
-    fn end(&self, query: &Query, key: Key, resolved: Resolved, out: &mut Vec<u8>) -> Answered {
+    fn end(&self, query: &Query, key: Key, resolved: Resolved, out: &mut Vec<u8>) -> Reply {
+        let snapshot = self.pipeline.published.load();
+        let asked = match Asked::admit(query, &snapshot, Instant::now()) {
+            Ok(asked) => asked,
+            Err(refusal) => return reply::refused(query, refusal, out),
+        };
         let failure = resolved.as_ref().err().cloned();
-        self.answer(query, Some((key, resolved)), out).unwrap_or_else(|_| {
+        self.answer(&asked, Some((key, resolved)), out).unwrap_or_else(|_| {
             // A reload gave the name another target while we waited; the client asks again.
             reply::failed(query, &failure.unwrap_or_default(), out)
         })
@@ -159,22 +138,20 @@ impl Worker {
     /// Answers a query from what is known; the key is what an upstream must be asked for first.
     fn answer(
         &self,
-        query: &Query,
+        asked: &Asked<'_>,
         arrived: Option<(Key, Resolved)>,
         out: &mut Vec<u8>,
-    ) -> Result<Answered, Key> {
-        let snapshot = self.pipeline.published.load();
+    ) -> Result<Reply, Key> {
+        let Asked { query, snapshot, .. } = *asked;
         let policy = &snapshot.policy;
-        let blocking = &snapshot.config.blocking;
-        let path = match policy.decide(query) {
+        let path = match policy.decide(query, asked.admitted) {
             Decision::Refuse(refusal) => return Ok(reply::refused(query, refusal, out)),
-            Decision::Truncate => return Ok(reply::truncated(query, out)),
-            Decision::Local(name) => return Ok(reply::local(query, name, out)),
-            Decision::Special(special) => return Ok(reply::special(query, special, out)),
-            Decision::Block(block) => return Ok(reply::blocked(query, &block, blocking, out)),
+            Decision::Local(name) => return Ok(reply::local(asked, name, out)),
+            Decision::Special(special) => return Ok(reply::special(asked, special, out)),
+            Decision::Block(block) => return Ok(reply::blocked(asked, &block, None, out)),
             Decision::Resolve(path) => path,
         };
-        let recall = self.recall(&snapshot);
+        let recall = self.recall(snapshot, asked.now);
         let known = match arrived {
             Some((key, resolved)) if key == path.key => Some(recall.settle(&key, resolved)),
             _ => recall.known(&path.key),
@@ -182,32 +159,39 @@ impl Worker {
         let Some(known) = known else { return Err(path.key) };
         Ok(match known {
             Known::Failure(failure) => reply::failed(query, &failure, out),
-            Known::Answer(entry, outcome) => match policy.inspect(query, &path, entry.targets()) {
-                Some(block) => reply::blocked(query, &block, blocking, out),
-                None if entry.points_home() && policy.guards_against_rebinding(query, &path) => {
-                    reply::without_private_addresses(query, &entry, outcome, blocking, out)
+            Known::Answer(found) => match policy.inspect(query, &path, found.entry.targets()) {
+                Some(block) => reply::blocked(asked, &block, Some(&found), out),
+                None if policy.guards_against_rebinding(query, &path, &found.entry) => {
+                    reply::without_private_addresses(asked, &found, out)
                 }
-                None => reply::resolved(query, &path, &entry, outcome, out),
+                None => reply::resolved(asked, &path, &found, out),
             },
         })
     }
 
-    fn recall<'p>(&'p self, snapshot: &'p Snapshot) -> Recall<'p> {
-        let settings = &snapshot.config.cache;
-        Recall {
-            cache: &self.pipeline.cache,
-            upstream: &self.pipeline.upstream,
-            settings,
-            now: Instant::now(),
-        }
+    fn recall<'p>(&'p self, snapshot: &'p Snapshot, now: Instant) -> Recall<'p> {
+        let Pipeline { cache, upstream, .. } = self.pipeline.as_ref();
+        Recall { cache, upstream, settings: &snapshot.config.cache, now }
     }
 
-    fn note(&self, query: &Query, answered: Answered, started: Instant) {
-        self.pipeline.metrics.count(query.client.transport, &answered);
-        if answered.outcome == Outcome::Truncated {
-            return;
+    fn done(&self, query: &Query, reply: &Reply, arrived: Instant) -> Progress {
+        let given = self.log.borrow_mut().shorten(&reply.answered);
+        self.note(query, given, arrived.elapsed());
+        Progress::Done
+    }
+
+    fn note(&self, query: &Query, given: Given, took: Duration) {
+        self.tally.count(query.client.transport, given);
+        if given.outcome != Outcome::Truncated {
+            let privacy = self.pipeline.published.load().config.query_log.privacy;
+            self.log.borrow_mut().record(query, given, (self.now.get(), took), privacy);
         }
-        let privacy = self.pipeline.published.load().config.query_log.privacy;
-        self.pipeline.log.record(query, answered, started.elapsed(), privacy);
+    }
+}
+
+impl<'a> Asked<'a> {
+    fn admit(query: &'a Query, snapshot: &'a Snapshot, now: Instant) -> Result<Self, Refusal> {
+        let admitted = snapshot.policy.admit(query)?;
+        Ok(Self { query, admitted, snapshot, now })
     }
 }

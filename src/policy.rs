@@ -14,7 +14,7 @@ use std::sync::Arc;
 use blocker::{GroupSet, Matcher, Name, Verdict};
 
 use crate::{
-    cache::{Key, Link, Targets},
+    cache::{Entry, Key, Link, Targets},
     config::{Blocking, Config, Dns, UdpMode, UntilLoaded},
     query::{Query, Transport},
     wire::{CLASS_IN, rtype},
@@ -32,8 +32,6 @@ use rules::Rules;
 pub enum Decision<'p> {
     /// It gets no answer of substance.
     Refuse(Refusal),
-    /// It is sent to TCP.
-    Truncate,
     /// It is answered from local records.
     Local(&'p LocalName),
     /// It is answered as its specification asks.
@@ -44,11 +42,26 @@ pub enum Decision<'p> {
     Resolve(Path<'p>),
 }
 
+/// A query that may have an answer of substance, and what groups its client is in.
+#[derive(Clone, Copy, Debug)]
+pub struct Admitted {
+    groups: GroupSet,
+}
+
+impl Admitted {
+    /// Beside the question, the only thing that what is decided depends on.
+    pub fn groups(self) -> GroupSet {
+        self.groups
+    }
+}
+
 /// Why a query is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The client is not in `dns.allow_from`.
     Client,
+    /// It came over UDP, and `dns.udp` says to send it to TCP.
+    OverUdp,
     /// We do not serve this class or type.
     Question,
     /// The client speaks a version of EDNS that we do not.
@@ -64,6 +77,8 @@ pub enum Refusal {
 pub struct Path<'p> {
     /// What is looked up.
     pub key: Key,
+    /// The groups of the client.
+    groups: GroupSet,
     /// Aliases of ours that lead from the asked name to the one looked up.
     pub links: &'p [Link],
     /// Whether the names that the answer points to are judged; a rule that allows frees them.
@@ -119,9 +134,24 @@ impl Policy {
         }
     }
 
-    /// Decides about a query.
-    pub fn decide(&self, query: &Query) -> Decision<'_> {
-        match self.decide_with_recursion(query) {
+    /// Decides whether a query may have an answer of substance; that depends on its client and its
+    /// transport, what `decide` says no longer does.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub fn admit(&self, query: &Query) -> Result<Admitted, Refusal> {
+        if let Some(refusal) = self.refuse(query) {
+            return Err(refusal);
+        }
+        if query.client.transport == Transport::Udp && self.dns().udp == UdpMode::Truncate {
+            return Err(Refusal::OverUdp);
+        }
+        Ok(Admitted { groups: self.groups.of(&query.client) })
+    }
+
+    /// Decides about a query that was admitted.
+    pub fn decide(&self, query: &Query, admitted: Admitted) -> Decision<'_> {
+        match self.decide_with_recursion(query, admitted.groups) {
             // What the cache holds tells what others asked for.
             Decision::Resolve(_) if !query.is_recursion_desired() => {
                 Decision::Refuse(Refusal::NoRecursion)
@@ -130,23 +160,16 @@ impl Policy {
         }
     }
 
-    fn decide_with_recursion(&self, query: &Query) -> Decision<'_> {
-        if let Some(refusal) = self.refuse(query) {
-            return Decision::Refuse(refusal);
-        }
-        if query.client.transport == Transport::Udp && self.dns().udp == UdpMode::Truncate {
-            return Decision::Truncate;
-        }
+    fn decide_with_recursion(&self, query: &Query, groups: GroupSet) -> Decision<'_> {
         if let Some(local) = self.local.find(&query.name) {
             return match local.ending(query.qtype) {
                 Ending::Here => Decision::Local(local),
-                Ending::Elsewhere(links, target) => self.follow(query, links, target),
+                Ending::Elsewhere(links, target) => self.follow(query, groups, links, target),
             };
         }
         let key = Key::of(query);
-        let groups = self.groups.of(&query.client);
         if self.rules.allow(&query.name, query.qtype, groups) {
-            return Decision::Resolve(Path { key, links: &[], inspects: false });
+            return Decision::Resolve(Path { key, groups, links: &[], inspects: false });
         }
         if let Some(special) = Special::of(&query.name, self.honours_signals()) {
             return Decision::Special(special);
@@ -154,9 +177,11 @@ impl Policy {
         match self.judge(&query.name, query.qtype, groups) {
             Judgement::Block(block) => Decision::Block(block),
             _ if query.qtype == rtype::ANY => Decision::Special(Special::Any),
-            Judgement::Allow => Decision::Resolve(Path { key, links: &[], inspects: false }),
+            Judgement::Allow => {
+                Decision::Resolve(Path { key, groups, links: &[], inspects: false })
+            }
             Judgement::Pass if self.must_wait() => Decision::Refuse(Refusal::NotReady),
-            Judgement::Pass => Decision::Resolve(Path { key, links: &[], inspects: true }),
+            Judgement::Pass => Decision::Resolve(Path { key, groups, links: &[], inspects: true }),
         }
     }
 
@@ -166,10 +191,9 @@ impl Policy {
         if !path.inspects || !self.blocking().inspect_cname {
             return None;
         }
-        let groups = self.groups.of(&query.client);
-        let judge = |target| match self.rules.allow(target, query.qtype, groups) {
+        let judge = |target| match self.rules.allow(target, query.qtype, path.groups) {
             true => Judgement::Allow,
-            false => self.judge(target, query.qtype, groups),
+            false => self.judge(target, query.qtype, path.groups),
         };
         for alias in path.links.iter().map(|link| &link.target).chain(targets.aliases()) {
             match judge(alias) {
@@ -184,11 +208,12 @@ impl Policy {
         })
     }
 
-    /// Whether an answer must not point into this network: public names have no business there,
+    /// Whether an answer points into this network, and must not: public names have no business there,
     /// local names and exempt ones may.
-    pub fn guards_against_rebinding(&self, query: &Query, path: &Path<'_>) -> bool {
+    pub fn guards_against_rebinding(&self, query: &Query, path: &Path<'_>, answer: &Entry) -> bool {
         let is_exempt = |domain: &Name| query.name.is_within(domain);
-        self.dns().rebind_protection
+        answer.points_home()
+            && self.dns().rebind_protection
             && path.links.is_empty()
             && !self.dns().rebind_exempt.iter().any(is_exempt)
     }
@@ -213,7 +238,13 @@ impl Policy {
 
     /// A local alias leads here: what it leads to is special, or resolved and judged by
     /// `inspect`.
-    fn follow<'p>(&'p self, query: &Query, links: &'p [Link], target: Name) -> Decision<'p> {
+    fn follow<'p>(
+        &'p self,
+        query: &Query,
+        groups: GroupSet,
+        links: &'p [Link],
+        target: Name,
+    ) -> Decision<'p> {
         if let Some(special) = Special::of(&target, self.honours_signals()) {
             return Decision::Special(special);
         }
@@ -221,7 +252,7 @@ impl Policy {
             return Decision::Refuse(Refusal::NotReady);
         }
         let key = Key { name: target, ..Key::of(query) };
-        Decision::Resolve(Path { key, links, inspects: true })
+        Decision::Resolve(Path { key, groups, links, inspects: true })
     }
 
     fn honours_signals(&self) -> bool {

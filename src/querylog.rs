@@ -1,33 +1,32 @@
-//! Every answer goes in as one fixed-size event; the last queries and a live tail come out.
+//! Every answer goes in as one event of a fixed size; the last queries and a live tail come out.
 //!
-//! Whoever answers only drops an event into a bounded queue and never waits; a task of the
-//! control plane collects them a few times a second. When the queue is full, events are dropped
-//! and counted.
+//! Whoever answers only writes an event into a ring of its own and never waits; a task of the
+//! control plane collects them a few times a second. When a ring is full, events are dropped and
+//! counted. They become text when somebody looks at them, not before.
 
 mod event;
+mod label;
+mod ring;
 
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use admin_ui::QueryRow;
-use crossbeam_queue::ArrayQueue;
-use tokio::sync::broadcast;
+use tokio::{sync::broadcast, time::Instant};
 
-use crate::{config::Privacy, query::Query, snapshot::Published};
+use crate::snapshot::Published;
 
 pub(crate) use event::rcode_word;
-pub use event::{Answered, Outcome};
+pub use event::{Answered, Given, Outcome};
+pub use label::Label;
+pub use ring::Writer;
 
 use event::Event;
-
-/// Events between two collections: at five collections a second, 80,000 queries a second.
-const QUEUE: usize = 16_384;
+use label::Labels;
+use ring::Reader;
 
 /// Queries that are remembered.
 const REMEMBERED: usize = 1_000;
@@ -38,84 +37,114 @@ const TAIL: usize = 1_024;
 /// Time between two collections: what a watcher of the live tail does not notice.
 const COLLECT_EVERY: Duration = Duration::from_millis(200);
 
+/// The same after a ring was found a quarter full.
+const COLLECT_SOON: Duration = Duration::from_millis(20);
+
 /// Where answers are noted.
 pub struct QueryLog {
-    events: ArrayQueue<Event>,
-    dropped: AtomicU64,
-    last: Mutex<VecDeque<Arc<QueryRow>>>,
+    labels: Arc<Mutex<Labels>>,
+    readers: Mutex<Vec<Reader>>,
+    last: Mutex<VecDeque<Remembered>>,
     tail: broadcast::Sender<Arc<QueryRow>>,
-    next_id: AtomicU64,
+    /// When events began to count their time.
+    started: Instant,
+}
+
+/// An event that was collected.
+struct Remembered {
+    id: u64,
+    time: SystemTime,
+    event: Event,
+    rest_of_name: Vec<u8>,
 }
 
 impl Default for QueryLog {
     fn default() -> Self {
         Self {
-            events: ArrayQueue::new(QUEUE),
-            dropped: AtomicU64::new(0),
-            last: Mutex::default(),
+            labels: Arc::default(),
+            readers: Mutex::default(),
+            last: Mutex::new(VecDeque::with_capacity(REMEMBERED)),
             tail: broadcast::Sender::new(TAIL),
-            next_id: AtomicU64::new(1),
+            started: Instant::now(),
         }
     }
 }
 
 impl QueryLog {
-    /// Notes an answer; what `privacy` hides never gets into the log.
-    pub fn record(&self, query: &Query, answered: Answered, took: Duration, privacy: Privacy) {
-        if privacy == Privacy::Off {
-            return;
-        }
-        let event = Event::new(query, answered, took, privacy);
-        if self.events.push(event).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
+    /// The end at which one thread notes its answers.
+    pub fn writer(&self) -> Writer {
+        let (writer, reader) = ring::ring(&self.labels, self.started);
+        lock(&self.readers).push(reader);
+        writer
     }
 
     /// Moves what was noted to where it can be read, again and again.
     pub async fn collect(&self, published: &Published) {
-        let mut ticks = tokio::time::interval(COLLECT_EVERY);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
-            self.collect_now();
+            let is_busy = self.collect_now() > ring::SLOTS / 4;
             published.free_retired();
+            tokio::time::sleep(if is_busy { COLLECT_SOON } else { COLLECT_EVERY }).await;
         }
     }
 
-    fn collect_now(&self) {
-        if self.events.is_empty() {
-            return;
+    /// Moves what is there, at most one ring full so that a flood cannot hold the control plane;
+    /// how many events that were.
+    fn collect_now(&self) -> usize {
+        let mut readers = lock(&self.readers);
+        let mut last = lock(&self.last);
+        let before = last.front().map_or(0, |newest| newest.id);
+        let mut id = before;
+        // By now the clock of the wall may have been set.
+        let started = SystemTime::now() - self.started.elapsed();
+        while id - before < ring::SLOTS as u64
+            && let Some((event, rest_of_name)) = next(&mut readers)
+        {
+            id += 1;
+            last.truncate(REMEMBERED - 1);
+            let time = started + event.at();
+            last.push_front(Remembered { id, time, event, rest_of_name });
         }
-        // At most one queue full a turn, so that a flood cannot hold the control plane.
-        for event in (0..QUEUE).map_while(|_| self.events.pop()) {
-            let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-            let row = Arc::new(event.into_row(id));
-            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-            if last.len() == REMEMBERED {
-                last.pop_back();
+        drop(readers);
+        let new = usize::try_from(id - before).unwrap_or(usize::MAX);
+        if self.tail.receiver_count() > 0 {
+            for remembered in last.iter().take(new).rev() {
+                // Whoever has left meanwhile is no error.
+                let _ = self.tail.send(Arc::new(self.row(remembered)));
             }
-            last.push_front(row.clone());
-            drop(last);
-            // No watcher is no error.
-            let _ = self.tail.send(row);
         }
+        new
     }
 
     /// The last queries, newest first.
-    pub fn last(&self, limit: usize) -> Vec<Arc<QueryRow>> {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.iter().take(limit).cloned().collect()
+    pub fn last(&self, limit: usize) -> Vec<QueryRow> {
+        lock(&self.last).iter().take(limit).map(|remembered| self.row(remembered)).collect()
     }
 
-    /// Queries from now on, as they are collected.
+    /// Queries from now on, as they are collected; where they come faster than anybody reads, some
+    /// are left out, and their ids with them.
     pub fn follow(&self) -> broadcast::Receiver<Arc<QueryRow>> {
         self.tail.subscribe()
     }
 
-    /// Events that found the queue full.
+    /// Events that found a ring full.
     pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+        lock(&self.readers).iter().map(Reader::dropped).sum()
     }
+
+    fn row(&self, remembered: &Remembered) -> QueryRow {
+        let Remembered { id, time, event, rest_of_name } = remembered;
+        event.row(*id, *time, rest_of_name, &lock(&self.labels))
+    }
+}
+
+/// The oldest event of all rings.
+fn next(readers: &mut [Reader]) -> Option<(Event, Vec<u8>)> {
+    let first = readers.iter_mut().filter_map(|reader| Some((reader.next_at()?, reader)));
+    first.min_by_key(|(at, _)| *at)?.1.next()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Milliseconds since 1970, as JSON counts them.

@@ -56,7 +56,7 @@ impl Story {
         let carrier = Arc::new(upstream.clone());
         let (pipeline, engine) = Pipeline::with_carrier(&parse(toml), carrier);
         tokio::spawn(engine.run());
-        Self { worker: pipeline.worker(), pipeline, upstream }
+        Self { worker: Worker::new(pipeline.clone()), pipeline, upstream }
     }
 
     /// Takes over another configuration and its inline lists, as a reload does.

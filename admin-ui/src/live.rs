@@ -28,7 +28,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// `GET api/v1/queries/stream`. Events are `query` with a row and its id, and `gap` with the number
-/// of rows a slow reader missed. Ends with the session or when the backend drops its sender.
+/// of rows that are missing: a slow reader missed them, or they came too fast to be shown. Ends with the session or when the backend drops its sender.
 pub(crate) async fn stream(
     session: Session,
     State(site): State<Arc<Site>>,
@@ -39,7 +39,7 @@ pub(crate) async fn stream(
     let mut beat = interval(KEEP_ALIVE);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let rows = site.backend.follow();
-    let tail = Tail { site, session, rows, beat, _permit: permit };
+    let tail = Tail { site, session, rows, last: None, next: None, beat, _permit: permit };
     let events = stream::unfold(tail, |mut tail| async move {
         let event = tail.next().await?;
         Some((Ok::<_, Infallible>(event), tail))
@@ -57,6 +57,10 @@ struct Tail {
     site: Arc<Site>,
     session: Session,
     rows: Receiver<Arc<QueryRow>>,
+    /// The id of the last row that was sent.
+    last: Option<u64>,
+    /// A row that comes after the gap before it.
+    next: Option<Arc<QueryRow>>,
     beat: Interval,
     _permit: OwnedSemaphorePermit,
 }
@@ -65,16 +69,34 @@ impl Tail {
     /// The next event, or `None` at the end. The first comes at once, so that a reader sees that
     /// the stream is open.
     async fn next(&mut self) -> Option<Event> {
+        if let Some(row) = self.next.take() {
+            return Some(query(&row));
+        }
         tokio::select! {
             biased;
             _ = self.beat.tick() => {
                 self.site.is_live(self.session).then(|| Event::default().comment("alive"))
             }
             row = self.rows.recv() => match row {
-                Ok(row) => Some(query(&row)),
-                Err(RecvError::Lagged(missed)) => Some(gap(missed)),
+                Ok(row) => Some(self.after_gap(row)),
+                Err(RecvError::Lagged(missed)) => {
+                    self.last = None;
+                    Some(gap(missed))
+                }
                 Err(RecvError::Closed) => None,
             },
+        }
+    }
+
+    /// The row, or the gap before it, whose rows the backend left out.
+    fn after_gap(&mut self, row: Arc<QueryRow>) -> Event {
+        let last = self.last.replace(row.id);
+        match last.map_or(0, |last| row.id.saturating_sub(last + 1)) {
+            0 => query(&row),
+            missed => {
+                self.next = Some(row);
+                gap(missed)
+            }
         }
     }
 }

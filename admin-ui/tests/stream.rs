@@ -57,6 +57,22 @@ async fn a_slow_reader_is_told_what_it_missed() {
     assert!(next(&mut stream).await.unwrap().contains("id: 7\n"));
 }
 
+#[tokio::test]
+async fn a_reader_is_told_of_rows_that_the_backend_left_out() {
+    let lab = Lab::new();
+    let cookie = lab.log_in().await;
+    let mut stream = open(&lab, &cookie).await;
+    next(&mut stream).await;
+
+    [5, 6, 20].into_iter().for_each(|id| lab.script.add(row(id)));
+
+    assert!(next(&mut stream).await.unwrap().contains("id: 5\n"));
+    assert!(next(&mut stream).await.unwrap().contains("id: 6\n"));
+    let gap = next(&mut stream).await.unwrap();
+    assert_eq!(gap, "event: gap\ndata: {\"missed\":13}\n\n");
+    assert!(next(&mut stream).await.unwrap().contains("id: 20\n"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_quiet_stream_shows_that_it_lives() {
     let lab = Lab::new();

@@ -46,6 +46,20 @@ impl Opt {
 
     /// Writes the record, with these errors.
     pub(super) fn write<'t>(&self, out: &mut Vec<u8>, errors: impl IntoIterator<Item = Ede<'t>>) {
+        self.write_framed(out, |out| {
+            for ede in errors {
+                write_head(out, option::EXTENDED_ERROR, ede.len());
+                ede.write(out);
+            }
+        });
+    }
+
+    /// Writes the record, with errors that are in wire form already.
+    pub(super) fn write_with(&self, out: &mut Vec<u8>, errors: &[u8]) {
+        self.write_framed(out, |out| out.extend_from_slice(errors));
+    }
+
+    fn write_framed(&self, out: &mut Vec<u8>, write_errors: impl FnOnce(&mut Vec<u8>)) {
         let start = out.len();
         let dnssec_ok = if self.dnssec_ok { 0x80 } else { 0 };
         out.push(0);
@@ -61,10 +75,7 @@ impl Opt {
             write_head(out, option::TCP_KEEPALIVE, 2);
             out.extend_from_slice(&KEEPALIVE.to_be_bytes());
         }
-        for ede in errors {
-            write_head(out, option::EXTENDED_ERROR, ede.len());
-            ede.write(out);
-        }
+        write_errors(out);
         let length = u16::try_from(out.len() - start - FIXED).unwrap_or(u16::MAX);
         super::overwrite(out, start + FIXED - 2, &length.to_be_bytes());
     }

@@ -54,6 +54,7 @@ fn read_turn(
     out: &mut Vec<u8>,
     tasks: &mut JoinSet<()>,
 ) -> bool {
+    worker.read_clock();
     for _ in 0..TURN {
         let (length, peer) = match socket.try_recv_from(packet) {
             Ok(received) => received,

@@ -17,7 +17,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{Metrics, ProxyHeader, Room, TRANSPORTS};
+use super::{Metrics, ProxyHeader, RCODE_WORDS, Room, TRANSPORTS};
 use crate::{
     lists::{ListState, ListStore},
     pipeline::Pipeline,
@@ -126,18 +126,17 @@ impl Scrape {
 
 fn of_counters(metrics: &Metrics) -> Vec<Family> {
     let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    let queries = TRANSPORTS.iter().zip(&metrics.queries).flat_map(|(transport, row)| {
-        Outcome::ALL.iter().zip(row).map(move |(outcome, counter)| {
+    let queries = TRANSPORTS.iter().flat_map(|transport| {
+        Outcome::ALL.iter().map(|outcome| {
             let labels = vec![
                 ("transport", transport.label().to_owned()),
                 ("outcome", outcome.label().to_owned()),
             ];
-            (labels, load(counter))
+            (labels, metrics.tallies.answers(*transport, *outcome))
         })
     });
-    let rcodes = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "other"];
-    let responses = rcodes.iter().zip(&metrics.responses);
-    let responses = responses.map(|(rcode, n)| (vec![("rcode", (*rcode).to_owned())], load(n)));
+    let responses = RCODE_WORDS.iter().zip(metrics.tallies.responses());
+    let responses = responses.map(|(rcode, n)| (vec![("rcode", (*rcode).to_owned())], n));
     let headers = ProxyHeader::ALL.iter().zip(&metrics.proxy_headers);
     let headers = headers.map(|((_, word), n)| (vec![("outcome", (*word).to_owned())], load(n)));
     let opened = load(&metrics.connections_opened);

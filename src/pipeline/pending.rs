@@ -33,12 +33,16 @@ impl Pending {
     pub async fn finish(self, out: &mut Vec<u8>) {
         let Self { worker, query, flight, started } = self;
         let key = flight.key().clone();
-        let has_stale = worker.recall(&worker.pipeline.published.load()).has_stale(&key);
+        let has_stale = {
+            let snapshot = worker.pipeline.published.load();
+            worker.recall(&snapshot, Instant::now()).has_stale(&key)
+        };
         let resolved = match has_stale {
             true => flight.land_by(started + STALE_AFTER).await,
             false => flight.land().await,
         };
-        let answered = worker.end(&query, key, resolved, out);
-        worker.note(&query, answered, started);
+        let reply = worker.end(&query, key, resolved, out);
+        worker.read_clock();
+        worker.done(&query, &reply, started);
     }
 }

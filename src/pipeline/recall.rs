@@ -17,10 +17,22 @@ pub(super) const STALE_AFTER: Duration = Duration::from_millis(1800);
 
 /// What is known of a key.
 pub(super) enum Known {
-    /// An answer, and where it was found.
-    Answer(Arc<Entry>, Outcome),
+    /// An answer.
+    Answer(Found),
     /// That there is none.
     Failure(Failure),
+}
+
+/// An answer, and how it was found.
+pub(super) struct Found {
+    pub(super) entry: Arc<Entry>,
+    pub(super) outcome: Outcome,
+}
+
+impl Known {
+    fn answer(entry: Arc<Entry>, outcome: Outcome) -> Self {
+        Self::Answer(Found { entry, outcome })
+    }
 }
 
 /// Where to look, by what settings, and what time it is.
@@ -39,12 +51,12 @@ impl Recall<'_> {
                 if self.settings.prefetch && entry.note_hit(self.now) {
                     self.upstream.renew(key.clone(), entry.stored());
                 }
-                return Some(Known::Answer(entry, Outcome::Cached));
+                return Some(Known::answer(entry, Outcome::Cached));
             }
             last => last,
         };
         if let Some(entry) = self.cache.no_such_name(key, self.now) {
-            return Some(Known::Answer(entry, Outcome::Cached));
+            return Some(Known::answer(entry, Outcome::Cached));
         }
         let failure = self.upstream.failed_lately(key, self.now)?;
         Some(self.fall_back(last, failure))
@@ -53,7 +65,7 @@ impl Recall<'_> {
     /// What came of asking; where that is nothing, the last answer there was.
     pub(super) fn settle(&self, key: &Key, resolved: Resolved) -> Known {
         match resolved {
-            Ok(entry) => Known::Answer(entry, Outcome::Forwarded),
+            Ok(entry) => Known::answer(entry, Outcome::Forwarded),
             Err(failure) => self.fall_back(self.cache.get(key), failure),
         }
     }
@@ -65,9 +77,9 @@ impl Recall<'_> {
 
     fn fall_back(&self, last: Option<Arc<Entry>>, failure: Failure) -> Known {
         match last {
-            Some(entry) if entry.is_fresh(self.now) => Known::Answer(entry, Outcome::Cached),
+            Some(entry) if entry.is_fresh(self.now) => Known::answer(entry, Outcome::Cached),
             Some(entry) if entry.is_stale(self.now, self.settings.stale) => {
-                Known::Answer(Arc::new(entry.gone_stale(self.now)), Outcome::Stale)
+                Known::answer(Arc::new(entry.gone_stale(self.now)), Outcome::Stale)
             }
             _ => Known::Failure(failure),
         }

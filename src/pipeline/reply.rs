@@ -1,13 +1,10 @@
-//! A decision goes in, the answer's bytes and what is noted of it come out.
+//! A decision goes in, the answer's bytes come out, with what is noted of it and how long it holds.
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
+use super::{Asked, front::Validity, recall::Found};
 use crate::{
     answer::{self, Ede, LocalData, Rcode},
-    cache::Entry,
-    config::Blocking,
     policy::{Block, LocalName, Path, Refusal, Special},
     query::Query,
     querylog::{Answered, Outcome},
@@ -20,8 +17,41 @@ const NEGATIVE_TTL: Duration = Duration::from_secs(60);
 /// Time to live of what never changes, such as the loopback names' addresses.
 const FIXED_TTL: u32 = 86_400;
 
-pub(super) fn refused(query: &Query, refusal: Refusal, out: &mut Vec<u8>) -> Answered {
+/// How long an answer of ours may be given again without looking: for as long as policy stays as it
+/// is, so that any time is right.
+const WITH_POLICY: Duration = Duration::from_secs(3600);
+
+/// An answer that is written.
+pub(super) struct Reply {
+    pub(super) answered: Answered,
+    /// How long others who ask the same may have the same; where that is nothing, only this once.
+    pub(super) validity: Option<Validity>,
+}
+
+impl Reply {
+    fn once(outcome: Outcome, rcode: Rcode) -> Self {
+        Self { answered: Answered::new(outcome, rcode as u16), validity: None }
+    }
+
+    /// An answer that depends on nothing but policy.
+    fn by_policy(asked: &Asked<'_>, answered: Answered) -> Self {
+        let validity = Validity { ages_from: None, until: asked.now + WITH_POLICY };
+        Self { answered, validity: Some(validity) }
+    }
+
+    /// An answer that holds no longer than what was found, whose times to live count down or not.
+    fn by_cache(asked: &Asked<'_>, answered: Answered, found: &Found, counts_down: bool) -> Self {
+        let Found { entry, outcome } = found;
+        let shown = Duration::from_secs(entry.age(asked.now).into());
+        let ages_from = counts_down.then(|| entry.stored() + shown);
+        let validity = Validity { ages_from, until: entry.early_until() };
+        Self { answered, validity: (*outcome == Outcome::Cached).then_some(validity) }
+    }
+}
+
+pub(super) fn refused(query: &Query, refusal: Refusal, out: &mut Vec<u8>) -> Reply {
     let (rcode, ede) = match refusal {
+        Refusal::OverUdp => return truncated(query, out),
         Refusal::Client => (Rcode::Refused, Some(Ede::Prohibited)),
         Refusal::Question => (Rcode::Refused, None),
         Refusal::NoRecursion => (Rcode::Refused, Some(Ede::NotAuthoritative)),
@@ -29,95 +59,108 @@ pub(super) fn refused(query: &Query, refusal: Refusal, out: &mut Vec<u8>) -> Ans
         Refusal::NotReady => (Rcode::ServFail, Some(Ede::NotReady)),
     };
     answer::empty(query, rcode, ede, out);
-    Answered::new(Outcome::Refused, rcode as u16)
+    Reply::once(Outcome::Refused, rcode)
 }
 
-pub(super) fn truncated(query: &Query, out: &mut Vec<u8>) -> Answered {
+fn truncated(query: &Query, out: &mut Vec<u8>) -> Reply {
     answer::truncated(query, out);
-    Answered::new(Outcome::Truncated, Rcode::NoError as u16)
+    Reply::once(Outcome::Truncated, Rcode::NoError)
 }
 
 /// Sends a client to where its address is no forgery: to TCP, or with its first cookie to us again
 /// (RFC 7873 section 5.2.3).
-pub(super) fn over_the_limit(query: &Query, out: &mut Vec<u8>) -> Answered {
+pub(super) fn over_the_limit(query: &Query, out: &mut Vec<u8>) -> Reply {
     if query.edns.is_some_and(|edns| edns.cookie.is_some()) {
         answer::empty(query, Rcode::BadCookie, None, out);
-        return Answered::new(Outcome::Refused, Rcode::BadCookie as u16);
+        return Reply::once(Outcome::Refused, Rcode::BadCookie);
     }
     truncated(query, out)
 }
 
-pub(super) fn local(query: &Query, name: &LocalName, out: &mut Vec<u8>) -> Answered {
+pub(super) fn local(asked: &Asked<'_>, name: &LocalName, out: &mut Vec<u8>) -> Reply {
+    let query = asked.query;
     answer::local(query, name.records(query.qtype), NEGATIVE_TTL, out);
-    Answered::new(Outcome::Local, Rcode::NoError as u16)
+    Reply::by_policy(asked, Answered::new(Outcome::Local, Rcode::NoError as u16))
 }
 
-pub(super) fn special(query: &Query, special: Special, out: &mut Vec<u8>) -> Answered {
+pub(super) fn special(asked: &Asked<'_>, special: Special, out: &mut Vec<u8>) -> Reply {
+    let query = asked.query;
     let Some((rtype, data)) = special.data(query.qtype) else {
         let rcode = if special == Special::NxDomain { Rcode::NxDomain } else { Rcode::NoError };
         answer::negative(query, rcode, NEGATIVE_TTL, None, out);
-        return Answered::new(Outcome::Special, rcode as u16);
+        return Reply::by_policy(asked, Answered::new(Outcome::Special, rcode as u16));
     };
     let record = |data| LocalData { owner: None, rtype, ttl: FIXED_TTL, data };
     let records: Vec<LocalData> = data.into_iter().map(record).collect();
     answer::local(query, records.iter(), NEGATIVE_TTL, out);
-    Answered::new(Outcome::Special, Rcode::NoError as u16)
+    Reply::by_policy(asked, Answered::new(Outcome::Special, Rcode::NoError as u16))
 }
 
+/// Says that a name is blocked: by itself, or because of what the answer that was found leads to.
 pub(super) fn blocked(
-    query: &Query,
+    asked: &Asked<'_>,
     block: &Block<'_>,
-    blocking: &Blocking,
+    found: Option<&Found>,
     out: &mut Vec<u8>,
-) -> Answered {
+) -> Reply {
+    let blocking = &asked.snapshot.config.blocking;
     let ede = Ede::Blocked(block.reason);
-    let rcode = answer::blocked(query, blocking.answer, blocking.ttl, ede, out);
-    Answered::new(Outcome::Blocked, rcode as u16).because(block)
+    let rcode = answer::blocked(asked.query, blocking.answer, blocking.ttl, ede, out);
+    let answered = Answered::new(Outcome::Blocked, rcode as u16).because(block);
+    match found {
+        Some(found) => Reply::by_cache(asked, answered, found, false),
+        None => Reply::by_policy(asked, answered),
+    }
 }
 
 pub(super) fn resolved(
-    query: &Query,
+    asked: &Asked<'_>,
     path: &Path<'_>,
-    entry: &Entry,
-    outcome: Outcome,
+    found: &Found,
     out: &mut Vec<u8>,
-) -> Answered {
-    let now = Instant::now();
+) -> Reply {
+    let Asked { query, now, .. } = *asked;
+    let Found { entry, outcome } = found;
+    let answered = Answered::new(*outcome, entry.rcode()).from_upstream(entry.upstream());
     if path.links.is_empty() {
         answer::cached(query, entry, None, now, out);
-    } else {
-        match entry.under_alias(&query.name, query.qtype, path.links, now) {
-            Ok(aliased) => answer::cached(query, &aliased, None, now, out),
-            Err(error) => return failed(query, &Failure::BadAnswer(error.to_string()), out),
-        }
+        return Reply::by_cache(asked, answered, found, true);
     }
-    Answered::new(outcome, entry.rcode()).from_upstream(entry.upstream())
+    match entry.under_alias(&query.name, query.qtype, path.links, now) {
+        Ok(aliased) => answer::cached(query, &aliased, None, now, out),
+        Err(error) => return failed(query, &Failure::BadAnswer(error.to_string()), out),
+    }
+    // Records of ours in it do not count down, the others do.
+    Reply { answered, validity: None }
 }
 
 /// What a public name says of private addresses is left out, and the answer says so.
 pub(super) fn without_private_addresses(
-    query: &Query,
-    entry: &Entry,
-    outcome: Outcome,
-    blocking: &Blocking,
+    asked: &Asked<'_>,
+    found: &Found,
     out: &mut Vec<u8>,
-) -> Answered {
+) -> Reply {
+    let Asked { query, now, .. } = *asked;
+    let Found { entry, outcome } = found;
     let ede = Some(Ede::Blocked("rebinding protection"));
     match entry.without_private_addresses() {
         Ok(rest) if rest.answers() > 0 => {
-            answer::cached(query, &rest, ede, Instant::now(), out);
-            Answered::new(outcome, rest.rcode()).from_upstream(entry.upstream())
+            answer::cached(query, &rest, ede, now, out);
+            let answered = Answered::new(*outcome, rest.rcode()).from_upstream(entry.upstream());
+            Reply::by_cache(asked, answered, found, true)
         }
         _ => {
-            answer::negative(query, Rcode::NoError, blocking.ttl, ede, out);
-            Answered::new(Outcome::Blocked, Rcode::NoError as u16)
+            let ttl = asked.snapshot.config.blocking.ttl;
+            answer::negative(query, Rcode::NoError, ttl, ede, out);
+            let answered = Answered::new(Outcome::Blocked, Rcode::NoError as u16);
+            Reply::by_cache(asked, answered, found, false)
         }
     }
 }
 
 /// The one place where an upstream's failure becomes an answer.
-pub(super) fn failed(query: &Query, failure: &Failure, out: &mut Vec<u8>) -> Answered {
+pub(super) fn failed(query: &Query, failure: &Failure, out: &mut Vec<u8>) -> Reply {
     let rcode = failure.rcode();
     answer::empty(query, rcode, failure.ede(), out);
-    Answered::new(Outcome::Failed, rcode as u16)
+    Reply::once(Outcome::Failed, rcode)
 }

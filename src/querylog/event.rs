@@ -9,7 +9,10 @@ use admin_ui::QueryRow;
 use blocker::Name;
 use hickory_proto::{op::ResponseCode, rr::RecordType};
 
-use super::unix_milliseconds;
+use super::{
+    label::{Label, Labels},
+    unix_milliseconds,
+};
 use crate::{
     config::Privacy,
     policy::Block,
@@ -90,8 +93,9 @@ pub struct Answered {
     pub outcome: Outcome,
     /// Its response code.
     pub rcode: u16,
-    reason: Option<(Arc<str>, u32)>,
-    upstream: Option<Arc<str>>,
+    /// The rule or list, and the line of it.
+    pub(super) reason: Option<(Arc<str>, u32)>,
+    pub(super) upstream: Option<Arc<str>>,
 }
 
 impl Answered {
@@ -115,53 +119,88 @@ impl Answered {
     }
 }
 
-/// One answer as it waits to be collected.
+/// The same in a form that is small and owns nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Given {
+    /// How it came about.
+    pub outcome: Outcome,
+    /// Its response code.
+    pub rcode: u16,
+    pub(super) reason: Option<(Label, u32)>,
+    pub(super) upstream: Option<Label>,
+}
+
+/// Octets of a name that are kept in the event itself: all of nearly every name that is asked.
+pub(super) const INLINE_NAME: usize = 48;
+
+/// One answer as it waits to be collected, and as it is remembered.
+#[derive(Clone)]
 pub(super) struct Event {
-    time: SystemTime,
-    took: Duration,
+    /// Nanoseconds since the log was begun.
+    at: u64,
+    /// Microseconds.
+    took: u32,
+    given: Given,
     client: Option<Client>,
-    transport: Transport,
-    name: Option<Name>,
     qtype: u16,
-    answered: Answered,
+    transport: Transport,
+    /// Octets of the name, 0 where it is hidden.
+    pub(super) name_length: u8,
+    /// As many of them as fit.
+    pub(super) name: [u8; INLINE_NAME],
 }
 
 impl Event {
-    pub(super) fn new(query: &Query, answered: Answered, took: Duration, privacy: Privacy) -> Self {
+    pub(super) fn new(
+        query: &Query,
+        given: Given,
+        (at, took): (Duration, Duration),
+        privacy: Privacy,
+    ) -> Self {
         Self {
-            time: SystemTime::now(),
-            took,
+            at: u64::try_from(at.as_nanos()).unwrap_or(u64::MAX),
+            took: u32::try_from(took.as_micros()).unwrap_or(u32::MAX),
             client: (privacy == Privacy::Full).then(|| query.client.clone()),
             transport: query.client.transport,
-            name: (privacy != Privacy::HideNames).then_some(query.name),
             qtype: query.qtype,
-            answered: match privacy {
+            given: match privacy {
                 // A rule's text and a list's line tell the name as well.
-                Privacy::HideNames => Answered { reason: None, ..answered },
-                _ => answered,
+                Privacy::HideNames => Given { reason: None, ..given },
+                _ => given,
             },
+            name_length: 0,
+            name: [0; INLINE_NAME],
         }
     }
 
-    pub(super) fn into_row(self, id: u64) -> QueryRow {
-        let Answered { outcome, rcode, reason, upstream } = self.answered;
-        let (list, line) = reason.map(|(list, line)| (list.to_string(), line)).unzip();
+    /// When it happened, since the log was begun.
+    pub(super) fn at(&self) -> Duration {
+        Duration::from_nanos(self.at)
+    }
+
+    /// As people read it; `rest` is what of the name did not fit.
+    pub(super) fn row(&self, id: u64, time: SystemTime, rest: &[u8], labels: &Labels) -> QueryRow {
+        let Given { outcome, rcode, reason, upstream } = self.given;
+        let inline = self.name.get(..usize::from(self.name_length)).unwrap_or(&self.name);
+        let name = Name::from_wire(&[inline, rest].concat()).ok();
+        let text = |label| labels.text(label).to_owned();
+        let (list, line) = reason.map(|(list, line)| (text(list), line)).unzip();
         QueryRow {
             id,
-            time: unix_milliseconds(self.time),
-            client: self.client.map(|client| client.to_string()).unwrap_or_default(),
+            time: unix_milliseconds(time),
+            client: self.client.as_ref().map(Client::to_string).unwrap_or_default(),
             transport: match self.transport {
                 Transport::Udp => admin_ui::Transport::Udp,
                 Transport::Tcp => admin_ui::Transport::Tcp,
             },
-            name: self.name.map(|name| name.to_string()).unwrap_or_default(),
+            name: name.map(|name| name.to_string()).unwrap_or_default(),
             qtype: RecordType::from(self.qtype).to_string(),
             outcome: outcome.into(),
             rcode: rcode_word(rcode),
             list,
             line,
-            upstream: upstream.map(|server| server.to_string()),
-            microseconds: u64::try_from(self.took.as_micros()).unwrap_or(u64::MAX),
+            upstream: upstream.map(text),
+            microseconds: self.took.into(),
         }
     }
 }

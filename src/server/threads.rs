@@ -40,7 +40,7 @@ impl DataPlane {
             let running = running.clone();
             start_thread(format!("dns-{number}"), move |runtime| {
                 let serving = LocalSet::new();
-                let served = serving.run_until(serve(pairs, pipeline.worker(), seats, drain));
+                let served = serving.run_until(serve(pairs, Worker::new(pipeline), seats, drain));
                 if let Err(error) = runtime.block_on(served) {
                     tracing::error!(%error, "a thread cannot serve its sockets");
                 }

@@ -169,6 +169,7 @@ impl Connection {
             return Err(io::Error::other("a PROXY header from who must not send one"));
         }
         let unread = std::mem::take(&mut self.unread);
+        self.worker.read_clock();
         while self.has_room()
             && let Frame::Whole(message) = Frame::at(&unread, at)
         {
@@ -300,7 +301,7 @@ mod tests {
         let seats = Arc::new(Seats::new(Arc::default()));
         let seat = seats.take(1, None).unwrap();
         let peer = Client::at(peer.ip(), Transport::Tcp);
-        (client, Connection::new(stream, peer, Vec::new(), seat, pipeline.worker()), seats)
+        (client, Connection::new(stream, peer, Vec::new(), seat, Worker::new(pipeline)), seats)
     }
 
     /// A query for `x.localhost` A in its frame.

@@ -1,0 +1,151 @@
+//! Answers go in at the thread that gives them, events come out at the collector, in order and
+//! without either waiting for the other.
+//!
+//! An event has a fixed size. Nearly every name fits into it; one that does not goes on in the
+//! slots behind it.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use rtrb::{Consumer, Producer, RingBuffer};
+use tokio::time::Instant;
+
+use super::{
+    event::{Answered, Event, Given, INLINE_NAME},
+    label::{Label, Labels},
+};
+use crate::{config::Privacy, query::Query};
+
+/// Slots of one thread's ring: between two collections of a fifth of a second, that many answers
+/// are 160,000 a second. Its memory, 4 MiB, is touched only as far as it is used.
+pub(super) const SLOTS: usize = 32_768;
+
+/// Octets of a name in a slot of its own.
+const REST: usize = 100;
+
+/// What a ring is made of.
+enum Slot {
+    Event(Event),
+    /// More of the name of the event before.
+    Rest([u8; REST]),
+}
+
+/// One thread's end of its ring.
+pub struct Writer {
+    ring: Producer<Slot>,
+    /// Labels that this thread has met, so that it need not ask for them again.
+    known: HashMap<Arc<str>, Label>,
+    labels: Arc<Mutex<Labels>>,
+    started: Instant,
+    dropped: Arc<AtomicU64>,
+}
+
+/// The collector's end of it.
+pub(super) struct Reader {
+    ring: Consumer<Slot>,
+    dropped: Arc<AtomicU64>,
+}
+
+/// A ring, its writer and its reader; times are counted from `started`.
+pub(super) fn ring(labels: &Arc<Mutex<Labels>>, started: Instant) -> (Writer, Reader) {
+    let (producer, consumer) = RingBuffer::new(SLOTS);
+    let dropped = Arc::new(AtomicU64::new(0));
+    let writer = Writer {
+        ring: producer,
+        known: HashMap::new(),
+        labels: labels.clone(),
+        started,
+        dropped: dropped.clone(),
+    };
+    (writer, Reader { ring: consumer, dropped })
+}
+
+impl Writer {
+    /// What is noted of an answer, in the form that is small.
+    pub fn shorten(&mut self, answered: &Answered) -> Given {
+        let reason = answered.reason.as_ref().map(|(text, line)| (self.label(text), *line));
+        let upstream = answered.upstream.as_ref().map(|text| self.label(text));
+        Given { outcome: answered.outcome, rcode: answered.rcode, reason, upstream }
+    }
+
+    /// Notes an answer that was given at this time; what `privacy` hides never gets into the ring,
+    /// and what finds it full is counted.
+    pub fn record(
+        &mut self,
+        query: &Query,
+        given: Given,
+        (now, took): (Instant, Duration),
+        privacy: Privacy,
+    ) {
+        if privacy == Privacy::Off {
+            return;
+        }
+        let name: &[u8] = if privacy == Privacy::HideNames { &[] } else { query.name.as_wire() };
+        let (inline, rest) = name.split_at(name.len().min(INLINE_NAME));
+        let rest = rest.chunks(REST);
+        let Ok(room) = self.ring.write_chunk_uninit(1 + rest.len()) else {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        let at = now.saturating_duration_since(self.started);
+        let mut event = Event::new(query, given, (at, took), privacy);
+        event.name_length = u8::try_from(name.len()).unwrap_or(0);
+        copy(inline, &mut event.name);
+        let rest = rest.map(|octets| {
+            let mut slot = [0; REST];
+            copy(octets, &mut slot);
+            Slot::Rest(slot)
+        });
+        // All of them are there at once for the reader.
+        room.fill_from_iter(std::iter::once(Slot::Event(event)).chain(rest));
+    }
+
+    fn label(&mut self, text: &Arc<str>) -> Label {
+        if let Some(label) = self.known.get(text) {
+            return *label;
+        }
+        let label = self.labels.lock().unwrap_or_else(PoisonError::into_inner).of(text);
+        self.known.insert(text.clone(), label);
+        label
+    }
+}
+
+impl Reader {
+    /// When the next event happened.
+    pub(super) fn next_at(&mut self) -> Option<Duration> {
+        match self.ring.peek() {
+            Ok(Slot::Event(event)) => Some(event.at()),
+            Ok(Slot::Rest(_)) | Err(_) => None,
+        }
+    }
+
+    /// The next event, and what of its name did not fit into it.
+    pub(super) fn next(&mut self) -> Option<(Event, Vec<u8>)> {
+        let Ok(Slot::Event(event)) = self.ring.pop() else { return None };
+        let missing = usize::from(event.name_length).saturating_sub(INLINE_NAME);
+        let mut rest = Vec::new();
+        while rest.len() < missing
+            && let Ok(Slot::Rest(octets)) = self.ring.pop()
+        {
+            rest.extend(octets.iter().take(missing - rest.len()));
+        }
+        Some((event, rest))
+    }
+
+    /// Events that found the ring full.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+fn copy(from: &[u8], to: &mut [u8]) {
+    for (place, octet) in to.iter_mut().zip(from) {
+        *place = *octet;
+    }
+}
