@@ -35,7 +35,7 @@ pub async fn answer_packet(worker: &Rc<Worker>, packet: &[u8], client: Client) -
 }
 
 /// What became of a packet without waiting.
-enum Taken {
+pub enum Taken {
     /// Nothing is to be sent.
     Silence,
     /// The answer is written.
@@ -45,7 +45,7 @@ enum Taken {
 }
 
 /// Reads one packet and answers it as far as that needs no waiting.
-fn take(worker: &Rc<Worker>, packet: &[u8], client: &Client, out: &mut Vec<u8>) -> Taken {
+pub fn take(worker: &Rc<Worker>, packet: &[u8], client: &Client, out: &mut Vec<u8>) -> Taken {
     let query = match Query::read(packet, client.clone()) {
         Ok(mut query) => {
             worker.pipeline.check_cookie(&mut query.edns, query.client.address);
@@ -81,7 +81,8 @@ fn complain(
     let Unreadable::Complain(mut complaint) = unreadable else { return Taken::Silence };
     worker.pipeline.check_cookie(&mut complaint.edns, sender.address);
     // Who asks nothing is not sent to where it could ask.
-    if worker.pipeline.pace(sender, complaint.edns.as_ref(), Instant::now()) != Pace::Fine {
+    let (snapshot, now) = (worker.pipeline.published.load(), Instant::now());
+    if worker.pipeline.pace(sender, complaint.edns.as_ref(), &snapshot, now) != Pace::Fine {
         return Taken::Silence;
     }
     answer::complaint(packet, &complaint, out);

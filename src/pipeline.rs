@@ -91,20 +91,28 @@ impl Worker {
     /// Answers a query as far as that needs no waiting; the answer is written to `out`.
     pub fn begin(self: &Rc<Self>, query: &Query, out: &mut Vec<u8>) -> Progress {
         let (snapshot, now) = (self.pipeline.published.load(), self.now.get());
-        match self.pipeline.pace(&query.client, query.edns.as_ref(), now) {
+        match self.pipeline.pace(&query.client, query.edns.as_ref(), &snapshot, now) {
             Pace::Fine => {}
-            Pace::Slip => return self.done(query, &reply::over_the_limit(query, out), now),
+            Pace::Slip => return self.done(query, &reply::over_the_limit(query, out), &snapshot),
             Pace::Drop => return Progress::Silence,
         }
         let asked = match Asked::admit(query, &snapshot, now) {
             Ok(asked) => asked,
-            Err(refusal) => return self.done(query, &reply::refused(query, refusal, out), now),
+            Err(refusal) => {
+                return self.done(query, &reply::refused(query, refusal, out), &snapshot);
+            }
         };
         if let Some(given) = self.front.borrow_mut().give(&asked, out) {
-            self.note(query, given, Duration::ZERO);
+            self.note(query, given, Duration::ZERO, &snapshot);
             return Progress::Done;
         }
-        let reply = match self.answer(&asked, None, out) {
+        self.find_out(&asked, out)
+    }
+
+    /// Answers what this thread has not answered lately, and keeps the answer where it lasts.
+    fn find_out(self: &Rc<Self>, asked: &Asked<'_>, out: &mut Vec<u8>) -> Progress {
+        let Asked { query, snapshot, now, .. } = *asked;
+        let reply = match self.answer(asked, None, out) {
             Ok(reply) => reply,
             Err(key) => match self.pipeline.upstream.ask(key.clone(), query.asker()) {
                 Ok(flight) => {
@@ -116,9 +124,9 @@ impl Worker {
         };
         if let Some(validity) = reply.validity {
             let given = self.log.borrow_mut().shorten(&reply.answered);
-            self.front.borrow_mut().keep(&asked, validity, given, out);
+            self.front.borrow_mut().keep(asked, validity, given, out);
         }
-        self.done(query, &reply, now)
+        self.done(query, &reply, snapshot)
     }
 
     /// Answers a query with what came of asking.
@@ -174,16 +182,21 @@ impl Worker {
         Recall { cache, upstream, settings: &snapshot.config.cache, now }
     }
 
-    fn done(&self, query: &Query, reply: &Reply, arrived: Instant) -> Progress {
-        let given = self.log.borrow_mut().shorten(&reply.answered);
-        self.note(query, given, arrived.elapsed());
+    fn done(&self, query: &Query, reply: &Reply, snapshot: &Snapshot) -> Progress {
+        self.note_slow(query, reply, self.now.get(), snapshot);
         Progress::Done
     }
 
-    fn note(&self, query: &Query, given: Given, took: Duration) {
+    /// Notes an answer that took a while.
+    fn note_slow(&self, query: &Query, reply: &Reply, arrived: Instant, snapshot: &Snapshot) {
+        let given = self.log.borrow_mut().shorten(&reply.answered);
+        self.note(query, given, arrived.elapsed(), snapshot);
+    }
+
+    fn note(&self, query: &Query, given: Given, took: Duration, snapshot: &Snapshot) {
         self.tally.count(query.client.transport, given);
         if given.outcome != Outcome::Truncated {
-            let privacy = self.pipeline.published.load().config.query_log.privacy;
+            let privacy = snapshot.config.query_log.privacy;
             self.log.borrow_mut().record(query, given, (self.now.get(), took), privacy);
         }
     }

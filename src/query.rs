@@ -109,7 +109,8 @@ impl Query {
             return Err(Unreadable::Ignore);
         }
         let question = Question::read(packet, header);
-        let options = match end_of_questions(packet, header) {
+        let end = question.as_ref().map(|question| question.end);
+        let options = match end.or_else(|| end_of_questions(packet, header)) {
             Some(end) => Edns::find(packet, end, header),
             None => Err(Broken(None)),
         };
@@ -134,9 +135,9 @@ impl Query {
     ) -> Self {
         let Question { name, qtype, qclass, .. } = *question;
         let mut as_asked = [0; 255];
-        let asked = packet.get(wire::HEADER..).unwrap_or_default();
-        for (place, octet) in as_asked.iter_mut().zip(asked).take(name.as_wire().len()) {
-            *place = *octet;
+        let asked = packet.get(wire::HEADER..wire::HEADER + name.as_wire().len());
+        if let (Some(asked), Some(place)) = (asked, as_asked.get_mut(..name.as_wire().len())) {
+            place.copy_from_slice(asked);
         }
         Self { id: header.id, flags: header.flags, name, qtype, qclass, edns, client, as_asked }
     }

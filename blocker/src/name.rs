@@ -46,6 +46,7 @@ impl Name {
     /// # Errors
     /// When the octets are not exactly one name: cut short, compressed, too long or followed by
     /// more.
+    #[inline]
     pub fn from_wire(wire: &[u8]) -> Result<Self, NameError> {
         let mut rest = wire;
         loop {
@@ -60,11 +61,10 @@ impl Name {
                 _ => return Err(NameError::LabelTooLong),
             }
         }
-        Self::from_canonical(wire).map(|mut name| {
-            // Length octets are at most 63, below `A`, so one sweep over everything is right.
-            name.octets.make_ascii_lowercase();
-            name
-        })
+        let mut name = Self::from_canonical(wire)?;
+        // Length octets are at most 63, below `A`, so one sweep over everything is right.
+        name.octets.get_mut(..wire.len()).unwrap_or_default().make_ascii_lowercase();
+        Ok(name)
     }
 
     /// The wire form, the final zero included.

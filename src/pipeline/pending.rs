@@ -43,6 +43,6 @@ impl Pending {
         };
         let reply = worker.end(&query, key, resolved, out);
         worker.read_clock();
-        worker.done(&query, &reply, started);
+        worker.note_slow(&query, &reply, started, &worker.pipeline.published.load());
     }
 }

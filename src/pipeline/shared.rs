@@ -13,7 +13,7 @@ use crate::{
     query::{Client, Edns},
     querylog::QueryLog,
     ratelimit::{Pace, RateLimiter},
-    snapshot::Published,
+    snapshot::{Published, Snapshot},
     upstream::{Carrier, Engine, Upstream, UpstreamError},
 };
 
@@ -68,12 +68,17 @@ impl Pipeline {
     }
 
     /// Whether a query comes too soon; who cannot have forged its address may ask at any speed.
-    pub fn pace(&self, client: &Client, edns: Option<&Edns>, now: Instant) -> Pace {
+    pub fn pace(
+        &self,
+        client: &Client,
+        edns: Option<&Edns>,
+        snapshot: &Snapshot,
+        now: Instant,
+    ) -> Pace {
         if client.has_proven_address(edns) {
             return Pace::Fine;
         }
-        let settings = &self.published.load().config.dns.rate_limit;
-        self.rate.pace(client.address, settings, now)
+        self.rate.pace(client.address, &snapshot.config.dns.rate_limit, now)
     }
 
     /// Checks the cookie of a client that has one, and makes the one that its answer gives it.

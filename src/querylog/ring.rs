@@ -145,7 +145,7 @@ impl Reader {
 }
 
 fn copy(from: &[u8], to: &mut [u8]) {
-    for (place, octet) in to.iter_mut().zip(from) {
-        *place = *octet;
+    if let Some(place) = to.get_mut(..from.len()) {
+        place.copy_from_slice(from);
     }
 }
