@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use crate::{
     answer,
     pipeline::{Pending, Progress, Worker},
-    query::{Client, Query, Unreadable},
+    query::{Client, Complaint, Query, Unreadable},
     ratelimit::Pace,
 };
 
@@ -46,19 +46,24 @@ pub enum Taken {
 
 /// Reads one packet and answers it as far as that needs no waiting.
 pub fn take(worker: &Rc<Worker>, packet: &[u8], client: &Client, out: &mut Vec<u8>) -> Taken {
-    let query = match Query::read(packet, client.clone()) {
-        Ok(mut query) => {
+    // It is not moved from where it is written: it is large, for the name in it.
+    let mut read = Query::read(packet, client.clone());
+    let query = match &mut read {
+        Ok(query) => {
             worker.pipeline.check_cookie(&mut query.edns, query.client.address);
-            query
+            &*query
         }
-        Err(unreadable) => return complain(worker, packet, unreadable, client, out),
+        Err(Unreadable::Ignore) => return ignore(worker),
+        Err(Unreadable::Complain(complaint)) => {
+            return complain(worker, packet, complaint, client, out);
+        }
     };
     // One query that meets a defect of ours must not end the listener for all others.
-    let begun = catch_unwind(AssertUnwindSafe(|| worker.begin(&query, out)));
+    let begun = catch_unwind(AssertUnwindSafe(|| worker.begin(query, out)));
     match begun {
         Ok(Progress::Wait(pending)) => Taken::Wait(pending),
         Ok(Progress::Done) => {
-            answer::fit(&query, out);
+            answer::fit(query, out);
             Taken::Answer
         }
         Ok(Progress::Silence) => Taken::Silence,
@@ -69,23 +74,28 @@ pub fn take(worker: &Rc<Worker>, packet: &[u8], client: &Client, out: &mut Vec<u
     }
 }
 
-/// Says what is wrong with a packet that is no query, or nothing where it is none at all.
+/// Counts a packet that is no query and gets no answer.
+fn ignore(worker: &Worker) -> Taken {
+    worker.pipeline.metrics.count_malformed();
+    Taken::Silence
+}
+
+/// Says what is wrong with a packet that is no query.
 fn complain(
     worker: &Worker,
     packet: &[u8],
-    unreadable: Unreadable,
+    complaint: &mut Complaint,
     sender: &Client,
     out: &mut Vec<u8>,
 ) -> Taken {
     worker.pipeline.metrics.count_malformed();
-    let Unreadable::Complain(mut complaint) = unreadable else { return Taken::Silence };
     worker.pipeline.check_cookie(&mut complaint.edns, sender.address);
-    // Who asks nothing is not sent to where it could ask.
     let (snapshot, now) = (worker.pipeline.published.load(), Instant::now());
+    // Who asks nothing is not sent to where it could ask.
     if worker.pipeline.pace(sender, complaint.edns.as_ref(), &snapshot, now) != Pace::Fine {
         return Taken::Silence;
     }
-    answer::complaint(packet, &complaint, out);
+    answer::complaint(packet, complaint, out);
     Taken::Answer
 }
 

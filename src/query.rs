@@ -108,8 +108,8 @@ impl Query {
         if header.is_response() {
             return Err(Unreadable::Ignore);
         }
-        let question = Question::read(packet, header);
-        let end = question.as_ref().map(|question| question.end);
+        let question = Question::find(packet, header);
+        let end = question.map(Question::end);
         let options = match end.or_else(|| end_of_questions(packet, header)) {
             Some(end) => Edns::find(packet, end, header),
             None => Err(Broken(None)),
@@ -117,29 +117,37 @@ impl Query {
         let is_query = header.flags & flag::OPCODE == 0;
         match (question, options) {
             (Some(question), Ok(edns)) if is_query => {
-                Ok(Self::of(packet, header, &question, edns, client))
+                Self::of(packet, header, question, edns, client).ok_or(Unreadable::Ignore)
             }
-            (question, options) => {
-                let end = question.map_or(wire::HEADER, |question| question.end);
-                Err(Unreadable::Complain(Complaint::new(header, wire::HEADER..end, options)))
+            (_, options) => {
+                let question = wire::HEADER..end.unwrap_or(wire::HEADER);
+                Err(Unreadable::Complain(Complaint::new(header, question, options)))
             }
         }
     }
 
+    /// What was found; nothing never happens.
+    #[inline]
     fn of(
         packet: &[u8],
         header: Header,
-        question: &Question,
+        question: Question,
         edns: Option<Edns>,
         client: Client,
-    ) -> Self {
-        let Question { name, qtype, qclass, .. } = *question;
+    ) -> Option<Self> {
+        let asked = packet.get(wire::HEADER..question.name_end)?;
         let mut as_asked = [0; 255];
-        let asked = packet.get(wire::HEADER..wire::HEADER + name.as_wire().len());
-        if let (Some(asked), Some(place)) = (asked, as_asked.get_mut(..name.as_wire().len())) {
-            place.copy_from_slice(asked);
-        }
-        Self { id: header.id, flags: header.flags, name, qtype, qclass, edns, client, as_asked }
+        as_asked.get_mut(..asked.len())?.copy_from_slice(asked);
+        Some(Self {
+            id: header.id,
+            flags: header.flags,
+            name: Name::from_wire(asked).ok()?,
+            qtype: question.qtype,
+            qclass: question.qclass,
+            edns,
+            client,
+            as_asked,
+        })
     }
 
     /// The name in wire form with the letter case it was asked in.
@@ -218,27 +226,28 @@ fn end_of_questions(packet: &[u8], header: Header) -> Option<usize> {
     (0..header.counts[0]).try_fold(wire::HEADER, skip)
 }
 
-/// The only question of a packet, and where it ends.
+/// The only question of a packet.
+#[derive(Clone, Copy)]
 struct Question {
-    name: Name,
+    /// Where its name ends.
+    name_end: usize,
     qtype: u16,
     qclass: u16,
-    end: usize,
 }
 
 impl Question {
-    /// Reads it, where there is just one. Its name is whole: nothing before it could be pointed to.
-    fn read(packet: &[u8], header: Header) -> Option<Self> {
+    /// Finds it, where there is just one. Its name is whole: nothing before it could be pointed to.
+    fn find(packet: &[u8], header: Header) -> Option<Self> {
         if header.counts[0] != 1 {
             return None;
         }
         let name_end = wire::skip_name(packet, wire::HEADER)?;
-        Some(Self {
-            name: Name::from_wire(packet.get(wire::HEADER..name_end)?).ok()?,
-            qtype: wire::u16_at(packet, name_end)?,
-            qclass: wire::u16_at(packet, name_end + 2)?,
-            end: name_end + 4,
-        })
+        let qtype = wire::u16_at(packet, name_end)?;
+        Some(Self { name_end, qtype, qclass: wire::u16_at(packet, name_end + 2)? })
+    }
+
+    fn end(self) -> usize {
+        self.name_end + 4
     }
 }
 

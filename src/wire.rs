@@ -87,11 +87,12 @@ pub struct Header {
 impl Header {
     /// The header, or nothing where there are fewer than twelve octets.
     pub fn read(message: &[u8]) -> Option<Self> {
-        let word = |number: usize| u16_at(message, number * 2);
+        let [i, d, f, l, q, q2, a, a2, n, n2, x, x2] = *message.first_chunk()?;
+        let word = |high, low| u16::from_be_bytes([high, low]);
         Some(Self {
-            id: word(0)?,
-            flags: word(1)?,
-            counts: [word(2)?, word(3)?, word(4)?, word(5)?],
+            id: word(i, d),
+            flags: word(f, l),
+            counts: [word(q, q2), word(a, a2), word(n, n2), word(x, x2)],
         })
     }
 
@@ -102,8 +103,8 @@ impl Header {
 
     /// Records after the question.
     pub fn records(self) -> usize {
-        let [_, sections @ ..] = self.counts;
-        sections.iter().map(|count| usize::from(*count)).sum()
+        let [_, answers, authorities, additionals] = self.counts;
+        usize::from(answers) + usize::from(authorities) + usize::from(additionals)
     }
 }
 
@@ -151,17 +152,17 @@ impl<'m> Records<'m> {
     fn read(&mut self) -> Option<Record> {
         let start = self.at;
         let fixed = skip_name(self.message, start)?;
-        let ttl_at = fixed + 4;
+        let [t, t2, c, c2, l, l2, l3, l4, n, n2] = *self.message.get(fixed..)?.first_chunk()?;
         let data_at = fixed + 10;
-        let end = data_at + usize::from(u16_at(self.message, fixed + 8)?);
+        let end = data_at + usize::from(u16::from_be_bytes([n, n2]));
         self.message.get(data_at..end)?;
         self.at = end;
         Some(Record {
             start,
-            rtype: u16_at(self.message, fixed)?,
-            class: u16_at(self.message, fixed + 2)?,
-            ttl: u32_at(self.message, ttl_at)?,
-            ttl_at,
+            rtype: u16::from_be_bytes([t, t2]),
+            class: u16::from_be_bytes([c, c2]),
+            ttl: u32::from_be_bytes([l, l2, l3, l4]),
+            ttl_at: fixed + 4,
             data: data_at..end,
         })
     }
@@ -182,14 +183,12 @@ impl Iterator for Records<'_> {
 
 /// The big-endian word at an offset.
 pub fn u16_at(message: &[u8], at: usize) -> Option<u16> {
-    let bytes = message.get(at..at.checked_add(2)?)?;
-    bytes.try_into().ok().map(u16::from_be_bytes)
+    message.get(at..)?.first_chunk().copied().map(u16::from_be_bytes)
 }
 
 /// The big-endian double word at an offset.
 pub fn u32_at(message: &[u8], at: usize) -> Option<u32> {
-    let bytes = message.get(at..at.checked_add(4)?)?;
-    bytes.try_into().ok().map(u32::from_be_bytes)
+    message.get(at..)?.first_chunk().copied().map(u32::from_be_bytes)
 }
 
 /// Where a name ends that begins at `at`: after its root label or its pointer.

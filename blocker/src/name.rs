@@ -109,11 +109,12 @@ impl Name {
     }
 
     /// Copies octets that are known to be one lower-case name, but for their number.
+    #[inline]
     fn from_canonical(wire: &[u8]) -> Result<Self, NameError> {
-        let mut octets = [0; MAX_NAME];
-        octets.get_mut(..wire.len()).ok_or(NameError::TooLong)?.copy_from_slice(wire);
         let length = u8::try_from(wire.len()).map_err(|_| NameError::TooLong)?;
-        Ok(Self { octets, length })
+        let mut name = Self { octets: [0; MAX_NAME], length };
+        name.octets.get_mut(..wire.len()).ok_or(NameError::TooLong)?.copy_from_slice(wire);
+        Ok(name)
     }
 }
 

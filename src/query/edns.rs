@@ -77,7 +77,8 @@ impl Edns {
         at: usize,
         header: wire::Header,
     ) -> Result<Option<Self>, Broken> {
-        let [_, answers, authorities, _] = header.counts.map(usize::from);
+        let [_, answers, authorities, _] = header.counts;
+        let before = usize::from(answers) + usize::from(authorities);
         let mut edns = None;
         for (number, record) in Records::new(packet, at, header.records()).enumerate() {
             let record = record.map_err(|_| Broken(edns))?;
@@ -87,7 +88,7 @@ impl Edns {
             let [_, version, ..] = record.ttl.to_be_bytes();
             let dnssec_ok = record.ttl & DNSSEC_OK != 0;
             let mut found = Self { version, dnssec_ok, ..Self::plain(record.class) };
-            let is_additional = number >= answers + authorities;
+            let is_additional = number >= before;
             let has_root_owner = packet.get(record.start) == Some(&0);
             let options = packet.get(record.data).unwrap_or_default();
             if !is_additional || !has_root_owner || edns.is_some() || found.read(options).is_none()

@@ -11,6 +11,7 @@ use hickory_proto::{op::ResponseCode, rr::RecordType};
 
 use super::{
     label::{Label, Labels},
+    ring::copy,
     unix_milliseconds,
 };
 use crate::{
@@ -171,6 +172,13 @@ impl Event {
             name_length: 0,
             name: [0; INLINE_NAME],
         }
+    }
+
+    /// The same with a name of this length, and as much of it as fits.
+    pub(super) fn of_name(mut self, length: usize, inline: &[u8]) -> Self {
+        self.name_length = u8::try_from(length).unwrap_or(0);
+        copy(inline, &mut self.name);
+        self
     }
 
     /// When it happened, since the log was begun.

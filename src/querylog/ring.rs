@@ -88,22 +88,27 @@ impl Writer {
         }
         let name: &[u8] = if privacy == Privacy::HideNames { &[] } else { query.name.as_wire() };
         let (inline, rest) = name.split_at(name.len().min(INLINE_NAME));
-        let rest = rest.chunks(REST);
-        let Ok(room) = self.ring.write_chunk_uninit(1 + rest.len()) else {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-            return;
-        };
         let at = now.saturating_duration_since(self.started);
-        let mut event = Event::new(query, given, (at, took), privacy);
-        event.name_length = u8::try_from(name.len()).unwrap_or(0);
-        copy(inline, &mut event.name);
-        let rest = rest.map(|octets| {
+        let event = Event::new(query, given, (at, took), privacy).of_name(name.len(), inline);
+        if !self.push(event, rest) {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Puts an event and what of its name does not fit into the ring, all at once; whether there
+    /// was room.
+    fn push(&mut self, event: Event, rest: &[u8]) -> bool {
+        if rest.is_empty() {
+            return self.ring.push(Slot::Event(event)).is_ok();
+        }
+        let rest = rest.chunks(REST).map(|octets| {
             let mut slot = [0; REST];
             copy(octets, &mut slot);
             Slot::Rest(slot)
         });
-        // All of them are there at once for the reader.
+        let Ok(room) = self.ring.write_chunk_uninit(1 + rest.len()) else { return false };
         room.fill_from_iter(std::iter::once(Slot::Event(event)).chain(rest));
+        true
     }
 
     fn label(&mut self, text: &Arc<str>) -> Label {
@@ -144,8 +149,73 @@ impl Reader {
     }
 }
 
-fn copy(from: &[u8], to: &mut [u8]) {
+/// Copies octets to where there is room for them.
+pub(super) fn copy(from: &[u8], to: &mut [u8]) {
     if let Some(place) = to.get_mut(..from.len()) {
         place.copy_from_slice(from);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::{
+        query::{Client, Transport},
+        querylog::Outcome,
+    };
+
+    fn query(name: &[u8]) -> Query {
+        let packet = [b"\0\x01\x01\0\0\x01\0\0\0\0\0\0", name, b"\0\x01\0\x01"].concat();
+        Query::read(&packet, Client::at(IpAddr::from([192, 0, 2, 1]), Transport::Udp)).unwrap()
+    }
+
+    fn record(writer: &mut Writer, name: &[u8]) {
+        let given = writer.shorten(&Answered::new(Outcome::Cached, 0));
+        writer.record(&query(name), given, (Instant::now(), Duration::ZERO), Privacy::Full);
+    }
+
+    fn name_of((event, rest): (Event, Vec<u8>)) -> String {
+        event.row(1, std::time::UNIX_EPOCH, &rest, &Labels::default()).name
+    }
+
+    #[test]
+    fn a_name_of_any_length_comes_out_as_it_went_in() {
+        let (mut writer, mut reader) = ring(&Arc::default(), Instant::now());
+        let labels = |count: usize| [b"\x09aaaaaaaaa".repeat(count), vec![0]].concat();
+        let names = [1, 4, 5, 14, 15, 25, 2].map(labels);
+
+        names.iter().for_each(|name| record(&mut writer, name));
+
+        for name in names {
+            let expected = "aaaaaaaaa.".repeat((name.len() - 1) / 10);
+            let told = reader.next().map(name_of);
+            assert_eq!(told.as_deref(), Some(expected.trim_end_matches('.')));
+        }
+        assert!(reader.next().is_none());
+    }
+
+    #[test]
+    fn what_finds_the_ring_full_is_counted_and_nothing_else_is_hurt() {
+        let (mut writer, mut reader) = ring(&Arc::default(), Instant::now());
+        let long = [b"\x3f".to_vec(), vec![b'a'; 63], vec![0]].concat();
+
+        // Each of them takes two slots; one slot is left.
+        (0..SLOTS / 2).for_each(|_| record(&mut writer, &long));
+        reader.next();
+        record(&mut writer, b"\x01x\0");
+        record(&mut writer, &long);
+        record(&mut writer, b"\x01y\0");
+
+        assert_eq!(reader.dropped(), 1);
+        let told: Vec<String> = std::iter::from_fn(|| reader.next()).map(name_of).collect();
+        assert_eq!(told.len(), SLOTS / 2 + 1);
+        assert_eq!(told[told.len() - 2..], ["x", "y"]);
+    }
+
+    #[test]
+    fn an_event_is_small() {
+        assert!(size_of::<Slot>() <= 128, "{}", size_of::<Slot>());
     }
 }
