@@ -30,3 +30,4 @@ mod special;
 mod tcp;
 mod upstreams;
 mod verdicts;
+mod wildcard;

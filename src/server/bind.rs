@@ -16,6 +16,12 @@ use crate::config::{Dns, Threads, UdpMode};
 /// one thread is busy; the kernel caps it at `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
+/// Octets of datagrams that may wait to be read. A small one counts for most of a kilobyte, and the
+/// usual 208 KiB are gone after some 250 of them: a thread that is busy for two milliseconds would
+/// lose queries, each of which costs its client seconds. The kernel grants twice what is asked for,
+/// for its own records; it caps that at twice `net.core.rmem_max`.
+const RECEIVE_BUFFER: usize = 1 << 20;
+
 /// Ports tried when a free one is looked for.
 const TRIES: u16 = 20;
 
@@ -171,6 +177,10 @@ fn tcp(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
 
 fn udp(address: SocketAddr, sharing: Sharing) -> io::Result<UdpSocket> {
     let socket = socket(address, Type::DGRAM, Protocol::UDP, sharing)?;
+    // A host may give more by itself. What cannot be had is done without.
+    if socket.recv_buffer_size().is_ok_and(|granted| granted < RECEIVE_BUFFER) {
+        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    }
     socket.bind(&address.into())?;
     Ok(socket.into())
 }
@@ -200,3 +210,19 @@ fn is_missing_ipv6(address: SocketAddr, error: &io::Error) -> bool {
 
 /// EAFNOSUPPORT on Linux, for which the standard library has no kind.
 const ADDRESS_FAMILY_NOT_SUPPORTED: i32 = 97;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_udp_socket_holds_a_larger_burst_than_the_host_gives_by_itself() {
+        let usual = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
+        let usual = usual.recv_buffer_size().unwrap();
+
+        let ours = udp("127.0.0.1:0".parse().unwrap(), Sharing::Threads).unwrap();
+        let ours = Socket::from(ours).recv_buffer_size().unwrap();
+
+        assert!(ours > usual || usual >= RECEIVE_BUFFER, "{ours} octets, {usual} by itself");
+    }
+}

@@ -4,7 +4,7 @@
 use std::{io, rc::Rc, sync::Arc, thread};
 
 use tokio::{
-    net::{TcpListener, UdpSocket},
+    net::TcpListener,
     runtime::{Builder, Runtime},
     sync::mpsc,
     task::LocalSet,
@@ -72,7 +72,7 @@ async fn serve(
         let listener = TcpListener::from_std(pair.tcp)?;
         tasks.spawn_local(tcp::serve(listener, worker.clone(), seats.clone(), drain.clone()));
         if let Some(socket) = pair.udp {
-            let socket = UdpSocket::from_std(socket)?;
+            let socket = udp::Socket::new(socket)?;
             tasks.spawn_local(udp::serve(socket, worker.clone(), drain.clone()));
         }
     }

@@ -1,6 +1,9 @@
 //! Questions over real sockets, and answers that read well in assertions.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
 
 use hickory_proto::{
     op::{Edns, Message, MessageType, OpCode, Query},
@@ -50,6 +53,18 @@ impl Lab {
         Reply::read(&self.send_udp(&wire).await)
     }
 
+    /// Asks another address of this host over UDP, and hears an answer from that address alone.
+    pub(crate) async fn ask_udp_at(&self, asked: IpAddr, name: &str, qtype: &str) -> Reply {
+        let own: IpAddr = match asked {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        };
+        let socket = UdpSocket::bind((own, 0)).await.unwrap();
+        socket.connect((asked, self.dns().port())).await.unwrap();
+        socket.send(&question(name, qtype).to_vec().unwrap()).await.unwrap();
+        Reply::read(&receive_from(&socket).await)
+    }
+
     /// Sends a datagram and waits for its answer.
     pub(crate) async fn send_udp(&self, packet: &[u8]) -> Vec<u8> {
         let socket = self.udp_socket().await;
@@ -68,7 +83,8 @@ impl Lab {
         receive_from(&socket).await.starts_with(&[0xfe, 0xfe])
     }
 
-    async fn udp_socket(&self) -> UdpSocket {
+    /// A socket that is connected to the server.
+    pub(crate) async fn udp_socket(&self) -> UdpSocket {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         socket.connect(self.dns()).await.unwrap();
         socket
@@ -80,7 +96,8 @@ impl Lab {
     }
 }
 
-async fn receive_from(socket: &UdpSocket) -> Vec<u8> {
+/// Waits for a datagram.
+pub(crate) async fn receive_from(socket: &UdpSocket) -> Vec<u8> {
     let mut buffer = vec![0; 65_535];
     let received = timeout(PATIENCE, socket.recv(&mut buffer)).await;
     buffer.truncate(received.expect("an answer in time").unwrap());

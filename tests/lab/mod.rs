@@ -17,7 +17,7 @@ use dnsward::{
 };
 use tempfile::TempDir;
 
-pub(crate) use ask::{Conversation, Reply, frame, question};
+pub(crate) use ask::{Conversation, Reply, frame, question, receive_from};
 pub(crate) use doh::{Fake, plain_client};
 pub(crate) use hostile::{Expected, Hostility, POISON, TRICKS, Trick, VICTIM};
 

@@ -1,0 +1,82 @@
+//! A bound socket goes in, and comes out as one that tells which address was asked.
+
+use std::{
+    io,
+    net::{self, SocketAddr},
+    os::fd::{AsRawFd, RawFd},
+};
+
+use nix::{
+    cmsg_space,
+    libc::{in_pktinfo, in6_pktinfo},
+    sys::socket::{
+        setsockopt,
+        sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo},
+    },
+};
+use tokio::{io::Interest, net::UdpSocket};
+
+/// A UDP socket of one thread.
+#[derive(Debug)]
+pub struct Socket {
+    socket: UdpSocket,
+    binding: Binding,
+}
+
+/// What a socket is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Binding {
+    /// One address of the host, which its answers leave from without being told.
+    One,
+    /// All of them.
+    All,
+}
+
+impl Socket {
+    /// Takes over a bound socket that does not block.
+    ///
+    /// # Errors
+    /// Where the kernel does not watch it or does not tell which address was asked.
+    pub fn new(socket: net::UdpSocket) -> io::Result<Self> {
+        let address = socket.local_addr()?;
+        let binding = if address.ip().is_unspecified() { Binding::All } else { Binding::One };
+        match (binding, address) {
+            (Binding::One, _) => {}
+            (Binding::All, SocketAddr::V4(_)) => setsockopt(&socket, Ipv4PacketInfo, &true)?,
+            (Binding::All, SocketAddr::V6(_)) => setsockopt(&socket, Ipv6RecvPacketInfo, &true)?,
+        }
+        Ok(Self { socket: UdpSocket::from_std(socket)?, binding })
+    }
+
+    pub(super) fn binding(&self) -> Binding {
+        self.binding
+    }
+
+    /// Room for the control message that names the asked address, where there is one.
+    pub(super) fn control_room(&self) -> Option<Vec<u8>> {
+        match (self.binding, self.is_ipv4()) {
+            (Binding::One, _) => None,
+            (Binding::All, true) => Some(cmsg_space!(in_pktinfo)),
+            (Binding::All, false) => Some(cmsg_space!(in6_pktinfo)),
+        }
+    }
+
+    pub(super) fn is_ipv4(&self) -> bool {
+        self.socket.local_addr().is_ok_and(|address| address.is_ipv4())
+    }
+
+    /// Returns when there may be something to read.
+    pub(super) async fn readable(&self) -> io::Result<()> {
+        self.socket.readable().await
+    }
+
+    /// Reads, where there may be something to read; `WouldBlock` says that there is no more.
+    pub(super) fn read<T>(&self, read: impl FnOnce(RawFd) -> io::Result<T>) -> io::Result<T> {
+        self.socket.try_io(Interest::READABLE, || read(self.socket.as_raw_fd()))
+    }
+
+    /// Writes, where there may be room; `WouldBlock` says that there is none.
+    pub(super) fn write<T>(&self, write: impl FnOnce(RawFd) -> io::Result<T>) -> io::Result<T> {
+        self.socket.try_io(Interest::WRITABLE, || write(self.socket.as_raw_fd()))
+    }
+}
