@@ -1,21 +1,24 @@
-//! Proves that a query that needs no upstream allocates nothing, from its packet to its answer.
+//! Proves that a query that needs no upstream allocates nothing: from its packet to its answer, and
+//! with a real socket from client to client.
 
 use std::{
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, UdpSocket},
     rc::Rc,
     sync::Arc,
+    thread,
     time::Duration,
 };
 
 use allocation_counter::{AllocationInfo, measure};
-use tokio::time::Instant;
+use tokio::{runtime, task::LocalSet, time::Instant};
 
-use super::{Taken, take};
+use super::{Taken, take, udp};
 use crate::{
     cache::{Arrival, Bounds, Entry, Key},
     config::{Config, Environment},
     pipeline::{Pipeline, Worker},
     query::{Client, Query, Transport},
+    server::drain,
     upstream::Engine,
 };
 
@@ -78,6 +81,46 @@ fn a_query_that_needs_no_upstream_allocates_nothing() {
             let allocated = allocated_by(packet, transport);
             assert_eq!(allocated.count_total, 0, "{transport:?} {packet:?}: {allocated:?}");
         }
+    }
+}
+
+/// What a thread allocates that serves a socket for so many queries, one after the other.
+fn allocated_by_serving(address: &str, queries: usize) -> AllocationInfo {
+    let (worker, _engine) = worker();
+    let socket = UdpSocket::bind((address, 0)).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    let (end, drain) = drain::channel();
+    let client = thread::spawn(move || {
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        client.connect(("127.0.0.1", port)).unwrap();
+        for _ in 0..queries {
+            client.send(CACHED).unwrap();
+            client.recv(&mut [0; 512]).unwrap();
+        }
+        drop(end);
+    });
+    let (runtime, tasks) =
+        (runtime::Builder::new_current_thread().enable_all().build().unwrap(), LocalSet::new());
+    let allocated = measure(|| {
+        runtime.block_on(tasks.run_until(async {
+            let socket = udp::Socket::new(socket).unwrap();
+            udp::serve(socket, worker, drain).await;
+        }));
+    });
+    client.join().unwrap();
+    allocated
+}
+
+#[test]
+fn serving_a_thousand_datagrams_allocates_no_more_than_serving_a_few() {
+    for address in ["127.0.0.1", "0.0.0.0"] {
+        let few = allocated_by_serving(address, 10);
+        let many = allocated_by_serving(address, 1010);
+        // The beginning and the end cost one more or less, as the threads happen to meet.
+        let more = many.count_total.saturating_sub(few.count_total);
+        assert!(more < 10, "{more} for 1,000 queries on {address}");
     }
 }
 
