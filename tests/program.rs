@@ -1,7 +1,7 @@
 //! The program under signals and changing files, as an init system or Kubernetes runs it.
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     path::Path,
     process::{Child, ChildStderr, Command, Stdio},
@@ -12,6 +12,14 @@ use tempfile::TempDir;
 
 /// Longest that a test waits for a change to show.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Most octets that an idle connection may take; it is 1,500 in practice, and a buffer of its own
+/// would be 4,096 at least.
+const IDLE_CONNECTION: usize = 2048;
+
+/// What the server may grow by beside that: the queries that it remembers, and what an allocator
+/// keeps for the next time.
+const SLACK: usize = 1024 * 1024;
 
 /// A running program with a configuration file of its own.
 struct Program {
@@ -80,10 +88,37 @@ impl Program {
         false
     }
 
+    /// Resident memory in octets.
+    fn memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+    }
+
+    /// Connections that have had one answer each and stay.
+    fn open(&self, number: usize) -> Vec<TcpStream> {
+        (0..number).map(|_| ask_on(TcpStream::connect(&self.dns).unwrap())).collect()
+    }
+
     fn terminate(mut self) -> bool {
         self.signal("-TERM");
         self.child.wait().unwrap().success()
     }
+}
+
+/// Asks one question on a connection and takes the answer.
+fn ask_on(mut stream: TcpStream) -> TcpStream {
+    let query = b"\0\x1d\0\0\x01\0\0\x01\0\0\0\0\0\0\x03one\x07example\0\0\x01\0\x01";
+    stream.write_all(query).unwrap();
+    stream.read_exact(&mut [0; 31]).unwrap();
+    stream
+}
+
+/// Files that this process, and each that it starts, may have open.
+fn descriptors() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap_or(usize::MAX)
 }
 
 /// Writes a configuration the way Kubernetes does: aside, and then a link is swapped.
@@ -138,5 +173,19 @@ fn out_of_descriptors_the_longest_idle_connections_make_room() {
 
     assert!(program.comes_to_say("connections cannot be taken"));
     assert!(program.comes_to_block("one.example"));
+    drop(idle);
+}
+
+#[test]
+fn an_idle_connection_takes_little_memory() {
+    let program = Program::start();
+    assert!(program.comes_to_block("one.example"));
+    let number = descriptors().min(8_000) / 4;
+    let before = program.memory();
+
+    let idle = program.open(number);
+
+    let grown = program.memory().saturating_sub(before);
+    assert!(grown <= number * IDLE_CONNECTION + SLACK, "{grown} octets for {number}");
     drop(idle);
 }

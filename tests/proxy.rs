@@ -96,6 +96,15 @@ async fn a_header_may_come_in_pieces_and_with_queries_behind_it() {
 }
 
 #[tokio::test]
+async fn a_broken_message_right_behind_a_header_ends_the_connection() {
+    let lab = Lab::builder().config(BELIEVED).start().await;
+
+    let all = [standing_for("10.1.2.3", WEB), b"\xff\xff".to_vec()].concat();
+
+    assert!(exchange(&lab, &all).await.is_none());
+}
+
+#[tokio::test]
 async fn a_header_from_anyone_else_closes_the_connection() {
     let lab = Lab::builder().start().await;
     let refused = "dnsward_proxy_headers_total{outcome=\"unexpected\"}";

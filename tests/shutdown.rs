@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::{net::TcpStream, sync::Notify};
 
 use crate::lab::{Conversation, Fake, Lab, Reply, plain_client, question};
 
@@ -45,6 +45,31 @@ async fn what_has_arrived_before_the_end_is_read_until_nothing_is_left() {
         assert!(conversation.receive().await.is_some(), "answer {number}");
     }
     assert!(conversation.receive().await.is_none());
+}
+
+#[tokio::test]
+async fn what_had_no_room_before_the_end_is_read_when_there_is_room() {
+    let gate = Arc::new(Notify::new());
+    let fake = Fake::new().gated(&gate).a("n0.example", [192, 0, 2, 0]);
+    let limit = "dns.limits.in_flight_per_connection = 1";
+    let lab = Lab::builder().upstream(fake).config(limit).start().await;
+    let mut conversation = lab.connect().await;
+    conversation.send(&question("n0.example", "A").to_vec().unwrap()).await;
+    while lab.sample("dnsward_queries_waiting").await == 0 {}
+    for _ in 0..3 {
+        conversation.send(&question("localhost", "A").to_vec().unwrap()).await;
+    }
+
+    let dns = lab.dns();
+    let ending = tokio::spawn(lab.server.shut_down());
+    // Every thread has closed its door once nobody can come in.
+    while TcpStream::connect(dns).await.is_ok() {}
+    gate.notify_one();
+
+    for number in 0..4 {
+        assert!(conversation.receive().await.is_some(), "answer {number}");
+    }
+    ending.await.unwrap();
 }
 
 #[tokio::test]

@@ -308,3 +308,46 @@ async fn r17_more_connections_than_there_is_room_for_do_not_hold_up_udp() {
         assert_eq!(lab.ask_udp("localhost", "A").await.addresses(), ["127.0.0.1"]);
     }
 }
+
+#[tokio::test]
+async fn whoever_asks_and_stops_sending_at_once_gets_every_answer() {
+    let lab = Lab::builder().start().await;
+
+    for number in 1..50 {
+        let mut conversation = lab.connect().await;
+        let many: Vec<u8> = (0..number).flat_map(|id| frame(&numbered(id, "localhost"))).collect();
+        conversation.stream.write_all(&many).await.unwrap();
+        conversation.stream.shutdown().await.unwrap();
+        for id in 0..number {
+            let answer = conversation.receive().await.expect("an answer");
+            assert_eq!(Reply::read(&answer).message.metadata.id, id);
+        }
+        assert!(conversation.receive().await.is_none());
+    }
+
+    assert_eq!(lab.sample("dnsward_tcp_connections_opened_total").await, 49);
+}
+
+#[tokio::test]
+async fn more_answers_than_are_written_at_once_come_in_order() {
+    let lab = Lab::builder().start().await;
+    let mut conversation = lab.connect().await;
+    let many: Vec<u8> = (0..20_000).flat_map(|id| frame(&numbered(id, "localhost"))).collect();
+    let (mut read, mut write) = tokio::io::split(&mut conversation.stream);
+    let mut answers = Vec::new();
+
+    let writing = async {
+        write.write_all(&many).await.unwrap();
+        write.shutdown().await.unwrap();
+    };
+    let (read, ()) = tokio::join!(read.read_to_end(&mut answers), writing);
+
+    read.unwrap();
+    let mut rest = answers.as_slice();
+    for id in 0..20_000_u16 {
+        let length = usize::from(u16::from_be_bytes([rest[0], rest[1]]));
+        assert_eq!(rest[2..4], id.to_be_bytes());
+        rest = &rest[2 + length..];
+    }
+    assert!(rest.is_empty());
+}

@@ -170,6 +170,9 @@ fn tcp(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
     let socket = socket(address, Type::STREAM, Protocol::TCP, sharing)?;
     // Connections of a server that ended just now do not count as holding the port.
     socket.set_reuse_address(true)?;
+    // Connections have it from their listener. Without it answers would wait for the client's
+    // acknowledgements.
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -213,7 +216,20 @@ const ADDRESS_FAMILY_NOT_SUPPORTED: i32 = 97;
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpStream;
+
     use super::*;
+
+    #[test]
+    fn connections_send_without_delay_as_their_listener_was_told() {
+        let listener = tcp(SocketAddr::from(([127, 0, 0, 1], 0)), Sharing::Threads).unwrap();
+        listener.set_nonblocking(false).unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+
+        let (stream, _) = listener.accept().unwrap();
+
+        assert!(stream.nodelay().unwrap());
+    }
 
     #[test]
     fn a_udp_socket_holds_a_larger_burst_than_the_host_gives_by_itself() {

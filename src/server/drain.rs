@@ -23,6 +23,11 @@ impl DrainTrigger {
 }
 
 impl Drain {
+    /// Whether the drain has started, or its trigger is gone.
+    pub fn has_started(&self) -> bool {
+        *self.0.borrow() || self.0.has_changed().is_err()
+    }
+
     /// Returns when the drain has started, or its trigger is gone.
     pub async fn started(&mut self) {
         // An error means that the trigger is gone, and with it the server.

@@ -4,7 +4,6 @@
 use std::{io, rc::Rc, sync::Arc, thread};
 
 use tokio::{
-    net::TcpListener,
     runtime::{Builder, Runtime},
     sync::mpsc,
     task::LocalSet,
@@ -13,7 +12,7 @@ use tokio::{
 use super::{Drain, StartError, bind::Pair};
 use crate::{
     listener::{
-        tcp::{self, Seats},
+        tcp::{self, Seats, Share},
         udp,
     },
     pipeline::{Pipeline, Worker},
@@ -35,7 +34,12 @@ impl DataPlane {
         drain: &Drain,
     ) -> Result<Self, StartError> {
         let (running, ended) = mpsc::channel(1);
+        let addresses = sockets.first().map_or(0, Vec::len);
+        let share = |_| Share::among(sockets.len()).into_iter();
+        let mut shares: Vec<_> = (0..addresses).map(share).collect();
         for (number, pairs) in sockets.into_iter().enumerate() {
+            let shares = shares.iter_mut().filter_map(Iterator::next);
+            let pairs: Vec<_> = pairs.into_iter().zip(shares).collect();
             let (pipeline, seats, drain) = (pipeline.clone(), seats.clone(), drain.clone());
             let running = running.clone();
             start_thread(format!("dns-{number}"), move |runtime| {
@@ -62,22 +66,26 @@ pub(super) fn start_upstream(engine: Engine) -> Result<(), StartError> {
 }
 
 async fn serve(
-    pairs: Vec<Pair>,
+    pairs: Vec<(Pair, Share)>,
     worker: Rc<Worker>,
     seats: Arc<Seats>,
     drain: Drain,
 ) -> io::Result<()> {
     let mut tasks = tokio::task::JoinSet::new();
-    for pair in pairs {
-        let listener = TcpListener::from_std(pair.tcp)?;
-        tasks.spawn_local(tcp::serve(listener, worker.clone(), seats.clone(), drain.clone()));
+    for (pair, share) in pairs {
+        let (seats, drain_tcp) = ((seats.clone(), share), drain.clone());
+        tasks.spawn_local(tcp::serve(pair.tcp, worker.clone(), seats, drain_tcp));
         if let Some(socket) = pair.udp {
             let socket = udp::Socket::new(socket)?;
-            tasks.spawn_local(udp::serve(socket, worker.clone(), drain.clone()));
+            let (worker, drain) = (worker.clone(), drain.clone());
+            tasks.spawn_local(async {
+                udp::serve(socket, worker, drain).await;
+                Ok(())
+            });
         }
     }
     while let Some(ended) = tasks.join_next().await {
-        ended.map_err(io::Error::other)?;
+        ended.map_err(io::Error::other)??;
     }
     Ok(())
 }

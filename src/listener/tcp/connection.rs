@@ -1,299 +1,309 @@
 //! One connection: frames come in, answers go out as they become ready, until one side is done.
 
-use std::{io, rc::Rc, time::Duration};
+mod alarm;
+mod end;
 
-use futures_util::{StreamExt as _, future::LocalBoxFuture, stream::FuturesUnordered};
+use std::{
+    future::poll_fn,
+    io, mem,
+    pin::{Pin, pin},
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use rustix::net::{RecvFlags, recv};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf},
     net::TcpStream,
+    sync::futures::Notified,
     task::yield_now,
-    time::{Instant, sleep, sleep_until, timeout_at},
+    time::{Instant, timeout_at},
 };
 
 use super::{
-    super::{Taken, finish, take},
-    IDLE_SECONDS,
-    frame::{Frame, PREFIX},
-    proxy::SIGNATURE,
+    desk::{Desk, Replies},
+    dialogue::Dialogue,
     seats::Seat,
 };
-use crate::{metrics::ProxyHeader, pipeline::Worker, query::Client, server::Drain};
-
-/// Bytes read at a time: a hundred usual queries.
-const READ: usize = 4096;
-
-/// Longest silence of a client that is owed nothing.
-const IDLE: Duration = Duration::from_secs(IDLE_SECONDS as u64);
-
-/// Longest from the first octet of a message to its last, however they drip.
-const MESSAGE: Duration = Duration::from_secs(10);
+use alarm::Alarm;
 
 /// Longest that a client may take to accept what one read of it asked for.
 const WRITE: Duration = Duration::from_secs(10);
 
-/// Longest that a closed connection waits for the client to close it too.
-const LINGER: Duration = Duration::from_millis(500);
-
 /// Reads of what has arrived before the end, more than the kernel keeps for a connection.
 const LAST_READS: usize = 64;
-
-/// Answers that are collected before they are written: two of the largest messages.
-const MAX_UNWRITTEN: usize = 128 * 1024;
 
 /// A connection while it is served.
 pub(super) struct Connection {
     stream: TcpStream,
-    client: Client,
+    dialogue: Dialogue,
     seat: Seat,
-    worker: Rc<Worker>,
-    /// What was read and not yet understood.
-    unread: Vec<u8>,
-    /// When the message that has not arrived whole began to.
-    begun: Option<Instant>,
-    /// Framed answers on their way out.
+    desk: Rc<Desk>,
+    /// Framed answers that the kernel has not taken yet.
     unwritten: Vec<u8>,
-    /// Answers that wait for an upstream.
-    waiting: FuturesUnordered<LocalBoxFuture<'static, Vec<u8>>>,
-    /// Whether anything the client may still send will be answered.
-    is_open: bool,
-    /// When the client must have accepted what is being written.
-    written_by: Instant,
+    /// When the client was last here.
+    last_active: Instant,
 }
 
 /// What happened first.
 enum Event {
-    Read(usize),
-    Answer(Vec<u8>),
+    Read,
+    Answers,
+    /// The client sends no more.
+    End,
     Late,
+    Told(Word),
+}
+
+/// What a connection listens to for words of others, as long as it is served.
+struct Ears<'e, 'n> {
+    unseated: Pin<&'e mut Notified<'n>>,
+    ended: Pin<&'e mut Notified<'n>>,
+}
+
+/// What a connection is told by others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
     Unseated,
     Drain,
 }
 
 impl Connection {
-    /// A connection of this client, of which `unread` was read already.
-    pub(super) fn new(
-        stream: TcpStream,
-        client: Client,
-        unread: Vec<u8>,
-        seat: Seat,
-        worker: Rc<Worker>,
-    ) -> Self {
-        Self {
-            stream,
-            client,
-            seat,
-            worker,
-            unread,
-            begun: None,
-            unwritten: Vec::new(),
-            waiting: FuturesUnordered::new(),
-            is_open: true,
-            written_by: Instant::now() + WRITE,
-        }
+    /// A connection on which this has been said.
+    pub(super) fn new(stream: TcpStream, dialogue: Dialogue, seat: Seat, desk: Rc<Desk>) -> Self {
+        Self { stream, dialogue, seat, desk, unwritten: Vec::new(), last_active: Instant::now() }
+    }
+
+    /// The same where these framed answers are still to be written.
+    pub(super) fn owing(self, unwritten: Vec<u8>) -> Self {
+        Self { unwritten, ..self }
     }
 
     /// Serves the connection to its end. A client that goes away is no event worth a line.
-    pub(super) async fn serve(mut self, mut drain: Drain) {
-        if let Err(error) = self.serve_until_done(&mut drain).await {
-            tracing::debug!(client = %self.client, %error, "a connection ended early");
+    pub(super) async fn serve(&mut self) {
+        if let Err(error) = self.serve_until_done().await {
+            tracing::debug!(client = %self.dialogue.client(), %error, "a connection ended early");
         }
     }
 
-    async fn serve_until_done(&mut self, drain: &mut Drain) -> io::Result<()> {
+    async fn serve_until_done(&mut self) -> io::Result<()> {
+        let (place, desk) = (self.seat.place(), self.desk.clone());
+        let (unseated, ended) = (pin!(place.told()), pin!(desk.end.told()));
+        let mut ears = Ears { unseated, ended };
+        let mut alarm = Alarm::default();
         let mut is_draining = false;
-        let mut last_active = Instant::now();
-        self.take_frames().await?;
-        self.seat.note_use(!self.waiting.is_empty());
-        self.write().await?;
+        self.go_on().await?;
+        if self.dialogue.has_unread() {
+            // What came behind a PROXY header has not been looked at, whole or not.
+            self.take_unread()?;
+        }
         loop {
-            let event = self.next_event(last_active, drain).await?;
-            self.written_by = Instant::now() + WRITE;
-            match event {
-                Event::Read(0) | Event::Late => self.is_open = false,
-                Event::Unseated => {
+            self.go_on().await?;
+            if !self.dialogue.is_open() && !self.dialogue.is_owed_an_answer() {
+                return Box::pin(end::close(&mut self.stream, &self.seat)).await;
+            }
+            self.last_active = Instant::now();
+            match poll_fn(|cx| self.poll_event(cx, &mut ears, &mut alarm)).await? {
+                Event::Answers if is_draining => {
+                    Box::pin(self.read_what_is_there(LAST_READS)).await?;
+                }
+                Event::Read | Event::Answers => {}
+                // Nothing is unread or unwritten, and nobody waits for us to say so.
+                Event::End if !self.dialogue.is_owed_an_answer() => return Ok(()),
+                Event::End | Event::Late => self.dialogue.stop_listening(),
+                Event::Told(word) => {
+                    is_draining = word == Word::Drain;
                     // What came while it was chosen is not lost.
-                    self.read_what_is_there(1).await?;
-                    if self.waiting.is_empty() && self.unwritten.is_empty() {
-                        // It is owed nothing, and its descriptor may be needed too.
+                    let times = if is_draining { LAST_READS } else { 1 };
+                    Box::pin(self.read_what_is_there(times)).await?;
+                    if !is_draining && !self.dialogue.is_owed_an_answer() {
+                        // Its descriptor may be needed too.
                         return Ok(());
                     }
-                    self.is_open = false;
+                    self.dialogue.stop_listening();
                 }
-                Event::Read(_) => self.take_frames().await?,
-                Event::Answer(answer) => {
-                    self.queue(&answer);
-                    self.take_frames().await?;
-                    if is_draining {
-                        self.read_what_is_there(LAST_READS).await?;
-                    }
-                }
-                Event::Drain => {
-                    self.read_what_is_there(LAST_READS).await?;
-                    (self.is_open, is_draining) = (false, true);
-                }
-            }
-            last_active = Instant::now();
-            // Before the client can know: it may open its next connection when it has its answer.
-            self.seat.note_use(!self.waiting.is_empty());
-            self.write().await?;
-            if !self.is_open && self.waiting.is_empty() {
-                return self.close().await;
             }
         }
     }
 
-    async fn next_event(&mut self, last_active: Instant, drain: &mut Drain) -> io::Result<Event> {
-        let reads = self.is_open && self.has_room();
-        if !reads {
-            // The time that we do not read is none that the client takes.
-            self.begun = self.begun.map(|_| Instant::now());
-        }
-        let late_at = self.begun.map_or(last_active + IDLE, |begun| begun + MESSAGE);
-        let may_be_late = reads && (self.begun.is_some() || self.waiting.is_empty());
-        self.unread.reserve(READ);
-        tokio::select! {
-            read = self.stream.read_buf(&mut self.unread), if reads => Ok(Event::Read(read?)),
-            Some(answer) = self.waiting.next() => Ok(Event::Answer(answer)),
-            () = sleep_until(late_at), if may_be_late => Ok(Event::Late),
-            () = self.seat.is_needed(), if self.is_open => Ok(Event::Unseated),
-            () = drain.started(), if self.is_open => Ok(Event::Drain),
-        }
-    }
-
-    /// Takes the whole frames that were read, as long as there is room for what they ask.
-    async fn take_frames(&mut self) -> io::Result<()> {
-        let mut out = Vec::with_capacity(512);
-        let mut at = 0;
-        if self.unread.starts_with(&SIGNATURE) {
-            self.worker.pipeline.metrics.count_proxy_header(ProxyHeader::Unexpected);
-            return Err(io::Error::other("a PROXY header from who must not send one"));
-        }
-        let unread = std::mem::take(&mut self.unread);
-        self.worker.read_clock();
-        while self.has_room()
-            && let Frame::Whole(message) = Frame::at(&unread, at)
+    /// What others say and answers that are ready come first: a client that never stops sending
+    /// must not keep them off.
+    fn poll_event(
+        &mut self,
+        cx: &mut Context<'_>,
+        ears: &mut Ears<'_, '_>,
+        alarm: &mut Alarm,
+    ) -> Poll<io::Result<Event>> {
+        if self.dialogue.is_open()
+            && let Poll::Ready(word) = self.poll_word(cx, ears)
         {
-            at += PREFIX + message.len();
-            match take(&self.worker, message, &self.client, &mut out) {
-                Taken::Silence => {}
-                Taken::Answer => self.queue(&out),
-                Taken::Wait(pending) => self.waiting.push(Box::pin(async move {
-                    let mut out = Vec::with_capacity(512);
-                    finish(*pending, &mut out).await;
-                    out
-                })),
-            }
-            if self.unwritten.len() >= MAX_UNWRITTEN {
-                self.write().await?;
-            }
+            return Poll::Ready(Ok(Event::Told(word)));
         }
-        self.look_at_the_rest(&unread, at);
-        self.unread = unread;
-        self.unread.drain(..at);
-        self.unread.shrink_to(READ);
-        Ok(())
+        if self.dialogue.is_owed_an_answer() && self.poll_answers(cx)?.is_ready() {
+            return Poll::Ready(Ok(Event::Answers));
+        }
+        if self.dialogue.wants_more()
+            && let Poll::Ready(length) = self.poll_read(cx)?
+        {
+            return Poll::Ready(Ok(if length == 0 { Event::End } else { Event::Read }));
+        }
+        let Some(late_at) = self.dialogue.late_at(self.last_active) else { return Poll::Pending };
+        alarm.poll_at(cx, late_at).map(|()| Ok(Event::Late))
     }
 
-    /// Notes when a message began that is not whole yet; after a broken one, nothing is read.
-    fn look_at_the_rest(&mut self, unread: &[u8], taken: usize) {
-        match Frame::at(unread, taken) {
-            Frame::Begun if taken == 0 => self.begun = self.begun.or_else(|| Some(Instant::now())),
-            Frame::Begun => self.begun = Some(Instant::now()),
-            Frame::Broken => self.is_open = false,
-            Frame::Nothing | Frame::Whole(_) => self.begun = None,
+    fn poll_word(&self, cx: &mut Context<'_>, ears: &mut Ears<'_, '_>) -> Poll<Word> {
+        // What was said before there were ears to hear it is only marked.
+        if self.seat.is_needed() || ears.unseated.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Word::Unseated);
+        }
+        if self.desk.end.has_come() || ears.ended.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Word::Drain);
+        }
+        Poll::Pending
+    }
+
+    fn poll_answers(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let desk = self.desk.clone();
+        let replies = &mut desk.lend().replies;
+        self.dialogue.poll_answers(cx, replies).map(|()| self.send(replies))
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let read = self.read(|stream, free| {
+            let mut free = ReadBuf::new(free);
+            match Pin::new(stream).poll_read(cx, &mut free) {
+                Poll::Ready(read) => read.map(|()| free.filled().len()),
+                Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+            }
+        });
+        match read {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+            read => Poll::Ready(read),
         }
     }
 
-    /// Whether another answer may wait: `dns.limits.in_flight_per_connection`.
-    fn has_room(&self) -> bool {
-        let snapshot = self.worker.pipeline.published.load();
-        self.waiting.len() < snapshot.config.dns.limits.in_flight_per_connection
+    /// Reads once and answers what has come.
+    fn read(
+        &mut self,
+        read: impl FnOnce(&mut TcpStream, &mut [u8]) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let desk = self.desk.clone();
+        let buffers = &mut *desk.lend();
+        let length = self.dialogue.read(buffers, |free| read(&mut self.stream, free))?;
+        self.send(&mut buffers.replies)?;
+        Ok(length)
     }
 
     /// Reads what has arrived, so many times at most, without waiting for more.
     async fn read_what_is_there(&mut self, times: usize) -> io::Result<()> {
         for _ in 0..times {
             // What has no room now is read when an answer has left.
-            if !self.has_room() {
+            if !self.dialogue.can_take_more() {
                 break;
             }
-            // The kernel is asked once more what has arrived, before anything is believed; and
-            // others of this thread have their turn.
+            // Others of this thread have their turn. Then the kernel itself is asked: what the
+            // runtime knows of the stream may be older.
             yield_now().await;
-            self.unread.reserve(READ);
-            match self.stream.try_read_buf(&mut self.unread) {
-                Ok(0) => return Ok(()),
-                Ok(_) => self.take_frames().await?,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            match self.read(receive_now) {
+                Ok(0) => break,
+                Ok(_) => self.go_on().await?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
             }
         }
         Ok(())
     }
 
-    /// Says that no more comes, then waits a moment for the client to agree: closing with unread
-    /// bytes would make the kernel take back answers that the client has not read yet.
-    async fn close(&mut self) -> io::Result<()> {
-        self.stream.shutdown().await?;
-        let ended = async {
-            loop {
-                self.unread.clear();
-                if self.stream.read_buf(&mut self.unread).await.unwrap_or(0) == 0 {
-                    break;
-                }
+    /// Writes what the kernel had no room for, and takes what there was no room for meanwhile;
+    /// nothing is read until then, which slows down who does not listen.
+    async fn go_on(&mut self) -> io::Result<()> {
+        let mut written_by = None;
+        loop {
+            if !self.unwritten.is_empty() {
+                let by = *written_by.get_or_insert_with(|| Instant::now() + WRITE);
+                Box::pin(self.write_by(by)).await?;
             }
-        };
-        // A client that does not agree in time loses nothing but its connection.
-        tokio::select! {
-            () = ended => {}
-            () = sleep(LINGER) => {}
-            () = self.seat.is_needed() => {}
+            if !self.dialogue.can_go_on() {
+                return Ok(());
+            }
+            self.take_unread()?;
         }
-        Ok(())
     }
 
-    fn queue(&mut self, answer: &[u8]) {
-        // An answer is cut to what a frame holds before it gets here.
-        let length = u16::try_from(answer.len()).unwrap_or(u16::MAX);
-        self.unwritten.extend_from_slice(&length.to_be_bytes());
-        self.unwritten.extend_from_slice(answer);
+    /// Takes what was read before, as far as there is room.
+    fn take_unread(&mut self) -> io::Result<()> {
+        let desk = self.desk.clone();
+        let replies = &mut desk.lend().replies;
+        self.dialogue.go_on(replies)?;
+        self.send(replies)
     }
 
-    /// Writes what is ready; meanwhile nothing is read, which slows down who does not listen.
-    async fn write(&mut self) -> io::Result<()> {
-        if self.unwritten.is_empty() {
-            return Ok(());
-        }
-        let written = match self.stream.try_write(&self.unwritten) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            written => written?,
-        };
-        let rest = self.unwritten.get(written..).unwrap_or_default();
-        if !rest.is_empty() {
+    /// Notes that the client was here and gives it its answers, as far as the kernel takes them.
+    fn send(&mut self, replies: &mut Replies) -> io::Result<()> {
+        // Before the client can know: it may open its next connection when it has its answer.
+        self.seat.note_use(self.dialogue.is_owed_an_answer());
+        let sent = replies.send(|framed| self.stream.try_write(framed));
+        self.unwritten = sent?;
+        if !self.unwritten.is_empty() {
             self.seat.note_use(true);
-            match timeout_at(self.written_by, self.stream.write_all(rest)).await {
-                Ok(written) => written?,
-                Err(_) => return Err(io::ErrorKind::TimedOut.into()),
-            }
-            self.seat.note_use(!self.waiting.is_empty());
         }
-        self.unwritten.clear();
-        self.unwritten.shrink_to(READ);
         Ok(())
     }
+
+    async fn write_by(&mut self, deadline: Instant) -> io::Result<()> {
+        let unwritten = mem::take(&mut self.unwritten);
+        match timeout_at(deadline, self.stream.write_all(&unwritten)).await {
+            Ok(written) => written?,
+            Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+        }
+        self.seat.note_use(self.dialogue.is_owed_an_answer());
+        Ok(())
+    }
+}
+
+/// Reads what the kernel has.
+fn receive_now(stream: &mut TcpStream, free: &mut [u8]) -> io::Result<usize> {
+    let (received, _) = recv(stream, free, RecvFlags::DONTWAIT)?;
+    Ok(received)
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use tokio::net::TcpListener;
+    use tokio::{io::AsyncReadExt as _, net::TcpListener, time::sleep};
 
-    use super::{super::Seats, *};
-    use crate::{config::Config, pipeline::Pipeline, query::Transport, server::drain};
+    use super::{
+        super::{
+            Seats,
+            dialogue::{IDLE, MESSAGE},
+        },
+        *,
+    };
+    use crate::{
+        config::Config,
+        pipeline::{Pipeline, Worker},
+        query::{Client, Transport},
+    };
 
-    /// Both ends of a connection, the server's end ready to serve, and the seats.
-    async fn pair() -> (TcpStream, Connection, Arc<Seats>) {
+    /// The server's end of a connection, ready to serve.
+    struct Ready {
+        stream: TcpStream,
+        dialogue: Dialogue,
+        seat: Seat,
+        desk: Rc<Desk>,
+    }
+
+    impl Ready {
+        async fn serve(self) {
+            let Self { stream, dialogue, seat, desk } = self;
+            Connection::new(stream, dialogue, seat, desk).serve().await;
+        }
+    }
+
+    /// Both ends of a connection, and the seats.
+    async fn pair() -> (TcpStream, Ready, Arc<Seats>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, peer) = listener.accept().await.unwrap();
@@ -301,7 +311,9 @@ mod tests {
         let seats = Arc::new(Seats::new(Arc::default()));
         let seat = seats.take(1, None).unwrap();
         let peer = Client::at(peer.ip(), Transport::Tcp);
-        (client, Connection::new(stream, peer, Vec::new(), seat, Worker::new(pipeline)), seats)
+        let desk = Desk::new(Worker::new(pipeline));
+        let dialogue = Dialogue::new(desk.worker.clone(), peer, Vec::new());
+        (client, Ready { stream, dialogue, seat, desk }, seats)
     }
 
     /// A query for `x.localhost` A in its frame.
@@ -310,10 +322,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn r13_a_silent_client_is_let_go_after_half_a_minute() {
         let (mut client, connection, _seats) = pair().await;
-        let (_trigger, drain) = drain::channel();
         let started = Instant::now();
 
-        connection.serve(drain).await;
+        connection.serve().await;
 
         assert_eq!(started.elapsed().as_secs(), IDLE.as_secs());
         assert_eq!(client.read(&mut [0; 1]).await.unwrap(), 0);
@@ -322,7 +333,6 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn r10_a_message_that_drips_is_let_go_ten_seconds_after_its_first_octet() {
         let (mut client, connection, _seats) = pair().await;
-        let (_trigger, drain) = drain::channel();
         let started = Instant::now();
         let dripping = tokio::spawn(async move {
             client.write_all(QUERY).await.unwrap();
@@ -335,7 +345,7 @@ mod tests {
             client
         });
 
-        connection.serve(drain).await;
+        connection.serve().await;
 
         let took = started.elapsed();
         assert!(took >= MESSAGE && took < MESSAGE + Duration::from_secs(3), "{took:?}");
@@ -348,11 +358,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn r16_an_idle_client_leaves_when_its_seat_is_needed() {
         let (mut client, connection, seats) = pair().await;
-        let (_trigger, drain) = drain::channel();
         let started = Instant::now();
         client.write_all(QUERY).await.unwrap();
         let serving = tokio::task::LocalSet::new();
-        let served = serving.run_until(connection.serve(drain));
+        let served = serving.run_until(connection.serve());
         let next = async {
             client.read_exact(&mut [0; 31]).await.unwrap();
             seats.take(1, None).expect("the idle one leaves")
@@ -366,12 +375,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_takes_no_answers_is_let_go() {
         let (client, connection, _seats) = pair().await;
-        let (_trigger, drain) = drain::channel();
         let flood = QUERY.repeat(1000);
         let (kept_open, mut sender) = client.into_split();
         let sending = tokio::spawn(async move { while sender.write_all(&flood).await.is_ok() {} });
 
-        connection.serve(drain).await;
+        connection.serve().await;
 
         drop(kept_open);
         sending.await.unwrap();
@@ -380,7 +388,6 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn r16_a_client_that_is_slow_to_take_its_answers_keeps_its_seat_for_a_while() {
         let (client, connection, seats) = pair().await;
-        let (_trigger, drain) = drain::channel();
         let flood = QUERY.repeat(1000);
         let (kept_open, mut sender) = client.into_split();
         let sending = tokio::spawn(async move { while sender.write_all(&flood).await.is_ok() {} });
@@ -390,7 +397,7 @@ mod tests {
             assert!(seats.take(1, None).is_none(), "it is owed answers");
         };
 
-        tokio::join!(connection.serve(drain), next);
+        tokio::join!(connection.serve(), next);
 
         assert!(started.elapsed() >= WRITE, "{:?}", started.elapsed());
         assert!(seats.take(1, None).is_some(), "and no longer");

@@ -11,7 +11,10 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::{Notify, futures::Notified},
+    time::Instant,
+};
 
 use crate::{
     metrics::{Metrics, Room},
@@ -47,7 +50,7 @@ pub struct Seat {
 
 /// What a connection tells of itself, and is told.
 #[derive(Default)]
-struct Place {
+pub(super) struct Place {
     /// When it was last in use, in nanoseconds since the seats are there, or `BUSY`.
     used: AtomicU64,
     must_leave: AtomicBool,
@@ -55,6 +58,11 @@ struct Place {
 }
 
 impl Place {
+    /// Ready when the connection has been told to leave since.
+    pub(super) fn told(&self) -> Notified<'_> {
+        self.leave.notified()
+    }
+
     fn leave(&self) {
         self.must_leave.store(true, Ordering::Release);
         self.leave.notify_one();
@@ -143,12 +151,22 @@ impl Seat {
         self.place.used.store(used, Ordering::Relaxed);
     }
 
+    /// Whether somebody else needs the seat.
+    pub fn is_needed(&self) -> bool {
+        self.place.must_leave.load(Ordering::Acquire)
+    }
+
     /// Returns when somebody else needs the seat, and from then on at once.
-    pub async fn is_needed(&self) {
-        let told = self.place.leave.notified();
-        if !self.place.must_leave.load(Ordering::Acquire) {
+    pub async fn is_claimed(&self) {
+        let told = self.place.told();
+        if !self.is_needed() {
             told.await;
         }
+    }
+
+    /// What the seat is told, for whoever listens to it for long.
+    pub(super) fn place(&self) -> Arc<Place> {
+        self.place.clone()
     }
 }
 
@@ -176,7 +194,7 @@ mod tests {
     }
 
     fn has_to_leave(seat: &Seat) -> bool {
-        seat.is_needed().now_or_never().is_some()
+        seat.is_claimed().now_or_never().is_some()
     }
 
     #[tokio::test(start_paused = true)]
