@@ -20,6 +20,7 @@ use crate::{
 use inbox::Inbox;
 use outbox::Outbox;
 use route::Route;
+use socket::Look;
 pub use socket::Socket;
 
 /// Datagrams that one system call receives or sends at most. On a busy server sixteen save a tenth
@@ -35,23 +36,21 @@ const TURN: usize = 8;
 pub async fn serve(socket: Socket, worker: Rc<Worker>, mut drain: Drain) {
     let mut inbox = Inbox::new(&socket);
     let mut desk = Desk::new(socket, worker);
-    let mut is_draining = false;
-    while !is_draining {
+    loop {
         tokio::select! {
-            () = drain.started() => {
-                is_draining = true;
-                // The kernel is asked once more what has arrived.
-                yield_now().await;
-            }
+            () = drain.started() => break,
             readable = desk.socket.readable() => if let Err(error) = readable {
                 tracing::error!(%error, "a UDP socket cannot be read any more");
                 return;
             },
         }
-        while desk.serve_turn(&mut inbox) {
+        while desk.serve_turn(&mut inbox, Look::WhereMarked) {
             yield_now().await;
         }
         while desk.tasks.try_join_next().is_some() {}
+    }
+    while desk.serve_turn(&mut inbox, Look::Always) {
+        yield_now().await;
     }
     while desk.tasks.join_next().await.is_some() {}
 }
@@ -75,11 +74,11 @@ impl Desk {
     }
 
     /// Answers what the socket holds; whether there may be more.
-    fn serve_turn(&mut self, inbox: &mut Inbox) -> bool {
+    fn serve_turn(&mut self, inbox: &mut Inbox, look: Look) -> bool {
         let socket = self.socket.clone();
         for _ in 0..TURN {
             self.worker.read_clock();
-            let received = inbox.receive(&socket, |packet, route| self.answer(packet, route));
+            let received = inbox.receive(&socket, look, |packet, route| self.answer(packet, route));
             self.outbox.borrow_mut().flush();
             match received {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,

@@ -4,7 +4,11 @@ use std::io::{self, IoSliceMut};
 
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg};
 
-use super::{BATCH, route::Route, socket::Socket};
+use super::{
+    BATCH,
+    route::Route,
+    socket::{Look, Socket},
+};
 use crate::query::MAX_QUERY;
 
 /// Room for a batch, made once.
@@ -23,10 +27,11 @@ impl Inbox {
     pub(super) fn receive(
         &mut self,
         socket: &Socket,
+        look: Look,
         mut take: impl FnMut(&[u8], Route),
     ) -> io::Result<()> {
         let mut rooms = self.packets.each_mut().map(|packet| [IoSliceMut::new(packet)]);
-        socket.read(|fd| {
+        socket.read(look, |fd| {
             let flags = MsgFlags::MSG_DONTWAIT;
             let batch = recvmmsg(fd, &mut self.headers, &mut rooms, flags, None)?;
             let mut left = BATCH;

@@ -135,7 +135,11 @@ mod tests {
     use std::{net::UdpSocket, sync::Arc, time::Duration};
 
     use super::*;
-    use crate::{config::Config, listener::udp::inbox::Inbox, pipeline::Pipeline};
+    use crate::{
+        config::Config,
+        listener::udp::{inbox::Inbox, socket::Look},
+        pipeline::Pipeline,
+    };
 
     /// A client on an address of this host, that gives up on an answer after a while.
     fn client() -> UdpSocket {
@@ -164,7 +168,7 @@ mod tests {
         let (mut inbox, mut routes) = (Inbox::new(&socket), Vec::new());
         while routes.len() < asked.len() {
             socket.readable().await.unwrap();
-            let _ = inbox.receive(&socket, |_, route| routes.push(route));
+            let _ = inbox.receive(&socket, Look::WhereMarked, |_, route| routes.push(route));
         }
         (Outbox::new(socket, Worker::new(pipeline)), routes)
     }

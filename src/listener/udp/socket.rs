@@ -16,6 +16,15 @@ use nix::{
 };
 use tokio::{io::Interest, net::UdpSocket};
 
+/// When the kernel is asked what has arrived.
+#[derive(Clone, Copy)]
+pub(super) enum Look {
+    /// Where the runtime has noted that something has.
+    WhereMarked,
+    /// Whatever it has noted, which may be older where something else has woken the task.
+    Always,
+}
+
 /// A UDP socket of one thread.
 #[derive(Debug)]
 pub struct Socket {
@@ -70,9 +79,17 @@ impl Socket {
         self.socket.readable().await
     }
 
-    /// Reads, where there may be something to read; `WouldBlock` says that there is no more.
-    pub(super) fn read<T>(&self, read: impl FnOnce(RawFd) -> io::Result<T>) -> io::Result<T> {
-        self.socket.try_io(Interest::READABLE, || read(self.socket.as_raw_fd()))
+    /// Reads; `WouldBlock` says that there is no more.
+    pub(super) fn read<T>(
+        &self,
+        look: Look,
+        read: impl FnOnce(RawFd) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let read = || read(self.socket.as_raw_fd());
+        match look {
+            Look::WhereMarked => self.socket.try_io(Interest::READABLE, read),
+            Look::Always => read(),
+        }
     }
 
     /// Writes, where there may be room; `WouldBlock` says that there is none.
