@@ -95,6 +95,19 @@ impl Program {
         line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
     }
 
+    /// The names and the niceness of its threads.
+    fn threads(&self) -> Vec<(String, i64)> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let line = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("stat"));
+        let lines = tasks.filter_map(|task| line(task.ok()?).ok());
+        let parse = |line: String| {
+            let (head, fields) = line.rsplit_once(") ").unwrap();
+            let (_, name) = head.split_once('(').unwrap();
+            (name.to_owned(), fields.split(' ').nth(16).unwrap().parse().unwrap())
+        };
+        lines.map(parse).collect()
+    }
+
     /// Connections that have had one answer each and stay.
     fn open(&self, number: usize) -> Vec<TcpStream> {
         (0..number).map(|_| ask_on(TcpStream::connect(&self.dns).unwrap())).collect()
@@ -133,6 +146,22 @@ fn write_config(directory: &Path, blocked: &str) {
     let link = directory.join("next");
     std::os::unix::fs::symlink(&file, &link).unwrap();
     std::fs::rename(link, directory.join("current.toml")).unwrap();
+}
+
+#[test]
+fn whoever_compiles_lists_comes_after_those_who_answer() {
+    let program = Program::start();
+    assert!(program.comes_to_block("one.example"));
+
+    let threads = program.threads();
+
+    let priorities = |of_answering: bool| {
+        let answers = move |name: &str| name.starts_with("dns-") == of_answering;
+        threads.iter().filter(move |(name, _)| answers(name)).map(|(_, nice)| *nice)
+    };
+    assert!(priorities(true).all(|nice| nice == 0), "{threads:?}");
+    assert!(priorities(false).any(|nice| nice == 19), "{threads:?}");
+    assert!(program.terminate());
 }
 
 #[test]

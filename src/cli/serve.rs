@@ -18,6 +18,9 @@ use crate::{
     server::{Server, TakenPort},
 };
 
+/// The lowest priority there is (setpriority(2)).
+const LEAST: i32 = 19;
+
 pub(super) fn run(file: &ConfigFile, is_demo: bool) -> Exit {
     let origin = match Origin::new(file, is_demo) {
         Ok(origin) => origin,
@@ -28,7 +31,8 @@ pub(super) fn run(file: &ConfigFile, is_demo: bool) -> Exit {
         Err(exit) => return exit,
     };
     let logging = Logging::start(&config.log);
-    let runtime = match Builder::new_current_thread().enable_all().build() {
+    let runtime = Builder::new_current_thread().enable_all().on_thread_start(step_back).build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
             error_line(format_args!("the server cannot start: {error}"));
@@ -36,6 +40,12 @@ pub(super) fn run(file: &ConfigFile, is_demo: bool) -> Exit {
         }
     };
     runtime.block_on(serve(&origin, config, &logging))
+}
+
+/// The threads that compile lists and hash passwords come after those that answer. Where the kernel
+/// refuses that, they do not.
+fn step_back() {
+    let _ = rustix::process::nice(LEAST);
 }
 
 /// Where the configuration comes from, and what the demo adds to it.
