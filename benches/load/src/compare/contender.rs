@@ -1,0 +1,135 @@
+//! Who takes part: the floor always, ours where its program is given, peers where installed.
+
+use std::path::PathBuf;
+
+use super::{
+    CompareError, Scenario,
+    lab::{Blocks, Lab},
+    server::{Server, free_address},
+    settings::{Attendance, Settings},
+    tried,
+};
+use crate::peers::{
+    self, PEERS, Peer,
+    dnsward::{self, Options, Parts},
+    floor,
+};
+
+/// One server that can be started and measured.
+#[derive(Clone, Debug)]
+pub(super) struct Contender {
+    pub(super) name: String,
+    pub(super) version: String,
+    program: PathBuf,
+    kind: Kind,
+    blocks: Blocks,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Floor,
+    Dnsward(Parts),
+    Peer(Peer),
+}
+
+/// Finds all that take part, the floor first, and the names of peers that are not installed.
+pub(super) fn find_all(settings: &Settings) -> (Vec<Contender>, Vec<&'static str>) {
+    let floor = Contender {
+        name: "floor".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        program: settings.floor.clone(),
+        kind: Kind::Floor,
+        blocks: Blocks::Asked,
+    };
+    let mut found = vec![floor];
+    if let Some(program) = &settings.dnsward {
+        let version = peers::version(program, "version").unwrap_or_default();
+        let mut add = |name: &str, parts| {
+            let (name, version, program) = (name.to_owned(), version.clone(), program.clone());
+            let (kind, blocks) = (Kind::Dnsward(parts), Blocks::Asked);
+            found.push(Contender { name, version, program, kind, blocks });
+        };
+        add("dnsward", Parts::Default);
+        if settings.bare == Attendance::Present {
+            add("dnsward, bare", Parts::Bare);
+        }
+    }
+    let mut missing = Vec::new();
+    for peer in PEERS.into_iter().filter(|peer| settings.invites(peer.name)) {
+        let given = settings.hickory.clone().filter(|_| peer.name == peers::hickory::PEER.name);
+        let Some(program) = given.or_else(|| peer.find()) else {
+            missing.push(peer.name);
+            continue;
+        };
+        let version = peers::version(&program, peer.version).unwrap_or_default();
+        let (name, kind, blocks) = (peer.name.to_owned(), Kind::Peer(peer), Blocks::Asked);
+        found.push(Contender { name, version, program, kind, blocks });
+    }
+    (found, missing)
+}
+
+impl Settings {
+    fn invites(&self, peer: &str) -> bool {
+        self.peers.is_empty() || self.peers.iter().any(|name| name == peer)
+    }
+}
+
+impl Contender {
+    pub(super) fn is_floor(&self) -> bool {
+        matches!(self.kind, Kind::Floor)
+    }
+
+    /// Those of a scenario who take part in it. Where names are blocked, our server also takes part
+    /// with a list that does not have them: blocked and cached names should cost the same.
+    pub(super) fn of(scenario: Scenario, all: &[Self]) -> Vec<Self> {
+        if scenario != Scenario::UdpBlocked {
+            return all.to_vec();
+        }
+        let ours = all.iter().filter(|contender| !matches!(contender.kind, Kind::Peer(_)));
+        let both = ours.flat_map(|contender| {
+            let cached = matches!(contender.kind, Kind::Dnsward(_)).then(|| {
+                let name = format!("{}: not in the list", contender.name);
+                Self { name, blocks: Blocks::Others, ..contender.clone() }
+            });
+            [Some(contender.clone()), cached]
+        });
+        both.flatten().collect()
+    }
+
+    /// Starts it for a scenario and asks it for every name.
+    pub(super) fn start(&self, scenario: Scenario, lab: &Lab<'_>) -> Result<Server, CompareError> {
+        let mut server = self.start_cold(scenario, scenario.floor(), lab)?;
+        server.prime(&self.name, scenario, lab.settings)?;
+        Ok(server)
+    }
+
+    /// Starts it with nothing cached; the floor as the kind given.
+    pub(super) fn start_cold(
+        &self,
+        scenario: Scenario,
+        floor: floor::Kind,
+        lab: &Lab<'_>,
+    ) -> Result<Server, CompareError> {
+        let cpu = lab.settings.server_cpu;
+        let mut listen = free_address().map_err(tried("cannot find a free port"))?;
+        if scenario == Scenario::UdpWildcard {
+            listen = ([0, 0, 0, 0], listen.port()).into();
+        }
+        let site = lab.site(&self.name.replace([',', ':', ' '], "-"), listen)?;
+        let program = &self.program;
+        let command = match self.kind {
+            Kind::Floor => {
+                return Server::start_floor(&floor::command(program, floor, listen), cpu);
+            }
+            Kind::Peer(peer) => (peer.command)(program, &site),
+            Kind::Dnsward(parts) => {
+                let is_blocking = scenario == Scenario::UdpBlocked;
+                let list = is_blocking.then(|| lab.list(self.blocks)).transpose()?;
+                let others = [free_address()?, free_address()?];
+                dnsward::command(program, &site, &Options { parts, list, others })
+            }
+        };
+        let command = command.map_err(tried(format!("cannot write settings of {}", self.name)))?;
+        Server::start(&self.name, &command, listen, &site.directory, cpu)
+    }
+}
