@@ -119,6 +119,8 @@ struct Hall {
     drain: Drain,
     /// Those who have only just come, at most as many as come in the turns that they are given.
     visits: Vec<Visit>,
+    /// Room for the same, while each of them has its turn.
+    looked_after: Vec<Visit>,
     /// Those who stay.
     tasks: JoinSet<()>,
     /// When it was last said that connections cannot be taken.
@@ -127,7 +129,8 @@ struct Hall {
 
 impl Hall {
     fn new(desk: Rc<Desk>, (seats, share): (Arc<Seats>, Share), drain: Drain) -> Self {
-        Self { desk, seats, share, drain, visits: Vec::new(), tasks: JoinSet::new(), said: None }
+        let (visits, looked_after) = (Vec::new(), Vec::new());
+        Self { desk, seats, share, drain, visits, looked_after, tasks: JoinSet::new(), said: None }
     }
 
     /// Lets in some of those who are at the door.
@@ -165,9 +168,12 @@ impl Hall {
 
     /// Gives those who have only just come another turn.
     fn look_after_visits(&mut self) {
-        for visit in mem::take(&mut self.visits) {
+        let mut visits = mem::take(&mut self.looked_after);
+        mem::swap(&mut visits, &mut self.visits);
+        for visit in visits.drain(..) {
             self.give_turn(visit);
         }
+        self.looked_after = visits;
     }
 
     fn give_turn(&mut self, mut visit: Visit) {

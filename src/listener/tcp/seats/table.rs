@@ -9,6 +9,8 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
+use foldhash::quality::RandomState;
+
 use super::Place;
 use crate::query::Account;
 
@@ -30,9 +32,9 @@ type Order = BTreeSet<(u64, u64)>;
 /// All seats that are taken.
 #[derive(Default)]
 pub(super) struct Table {
-    seats: HashMap<u64, Filed>,
+    seats: HashMap<u64, Filed, RandomState>,
     all: Order,
-    of_clients: HashMap<Account, Order>,
+    of_clients: HashMap<Account, Order, RandomState>,
     next_number: u64,
     /// Until when nobody is looked for, because nobody was found a moment ago.
     fruitless_until: u64,
