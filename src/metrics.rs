@@ -1,7 +1,8 @@
 //! What is counted, and how Prometheus reads it.
 //!
 //! Answers are counted by each thread for itself, other events in plain atomics, found by a number
-//! and not by a look-up; what other parts know already (cache, lists, upstreams) is asked of them when somebody scrapes.
+//! and not by a look-up; what other parts know already (cache, lists, upstreams) is asked of them
+//! when somebody scrapes.
 
 mod exposition;
 mod listener;

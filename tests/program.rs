@@ -159,7 +159,10 @@ fn whoever_compiles_lists_comes_after_those_who_answer() {
         let answers = move |name: &str| name.starts_with("dns-") == of_answering;
         threads.iter().filter(move |(name, _)| answers(name)).map(|(_, nice)| *nice)
     };
-    assert!(priorities(true).all(|nice| nice == 0), "{threads:?}");
+    // That of the thread that started the others, whatever this test was started with.
+    let usual = threads[0].1;
+    assert!(priorities(true).count() > 0, "{threads:?}");
+    assert!(priorities(true).all(|nice| nice == usual), "{threads:?}");
     assert!(priorities(false).any(|nice| nice == 19), "{threads:?}");
     assert!(program.terminate());
 }

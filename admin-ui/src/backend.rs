@@ -14,8 +14,9 @@ pub trait Backend: Send + Sync + 'static {
     /// The last `limit` queries, newest first; fewer when fewer are kept.
     fn queries(&self, limit: usize) -> Vec<QueryRow>;
 
-    /// Every query from now on; ids that are missing are rows that came too fast to be shown. The page's streams end when the sender is dropped, so dropping it
-    /// first lets a draining server finish; a receiver that lags is told how many rows it missed.
+    /// Every query from now on; ids that are missing are rows that came too fast to be shown. The
+    /// page's streams end when the sender is dropped, so dropping it first lets a draining server
+    /// finish; a receiver that lags is told how many rows it missed.
     fn follow(&self) -> broadcast::Receiver<Arc<QueryRow>>;
 
     /// Who may come in. Read for every request, so a changed setting counts at once.

@@ -28,7 +28,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// `GET api/v1/queries/stream`. Events are `query` with a row and its id, and `gap` with the number
-/// of rows that are missing: a slow reader missed them, or they came too fast to be shown. Ends with the session or when the backend drops its sender.
+/// of rows that are missing: a slow reader missed them, or they came too fast to be shown. Ends with
+/// the session or when the backend drops its sender.
 pub(crate) async fn stream(
     session: Session,
     State(site): State<Arc<Site>>,
@@ -72,19 +73,21 @@ impl Tail {
         if let Some(row) = self.next.take() {
             return Some(query(&row));
         }
-        tokio::select! {
-            biased;
-            _ = self.beat.tick() => {
-                self.site.is_live(self.session).then(|| Event::default().comment("alive"))
-            }
-            row = self.rows.recv() => match row {
-                Ok(row) => Some(self.after_gap(row)),
-                Err(RecvError::Lagged(missed)) => {
-                    self.last = None;
-                    Some(gap(missed))
+        loop {
+            tokio::select! {
+                biased;
+                _ = self.beat.tick() => {
+                    let is_live = self.site.is_live(self.session);
+                    return is_live.then(|| Event::default().comment("alive"));
                 }
-                Err(RecvError::Closed) => None,
-            },
+                row = self.rows.recv() => match row {
+                    Ok(row) => return Some(self.after_gap(row)),
+                    // The next row's id tells how many are missing, where there was one before.
+                    Err(RecvError::Lagged(_)) if self.last.is_some() => {}
+                    Err(RecvError::Lagged(missed)) => return Some(gap(missed)),
+                    Err(RecvError::Closed) => return None,
+                },
+            }
         }
     }
 

@@ -162,7 +162,7 @@ pub struct QueryRow {
     pub line: Option<u32>,
     /// The upstream that answered.
     pub upstream: Option<String>,
-    /// How long the answer took.
+    /// How long the answer took; 0 where it was at hand, finished, and took less than one.
     pub microseconds: u64,
 }
 

@@ -73,6 +73,22 @@ async fn a_reader_is_told_of_rows_that_the_backend_left_out() {
     assert!(next(&mut stream).await.unwrap().contains("id: 20\n"));
 }
 
+#[tokio::test]
+async fn a_reader_that_is_slow_as_well_is_told_of_all_that_is_missing() {
+    let lab = Lab::new();
+    let cookie = lab.log_in().await;
+    let mut stream = open(&lab, &cookie).await;
+    next(&mut stream).await;
+    lab.script.add(row(1));
+    assert!(next(&mut stream).await.unwrap().contains("id: 1\n"));
+
+    (101..=106).for_each(|id| lab.script.add(row(id)));
+
+    let gap = next(&mut stream).await.unwrap();
+    assert_eq!(gap, "event: gap\ndata: {\"missed\":101}\n\n");
+    assert!(next(&mut stream).await.unwrap().contains("id: 103\n"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_quiet_stream_shows_that_it_lives() {
     let lab = Lab::new();

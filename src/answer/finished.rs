@@ -28,8 +28,12 @@ impl Finished {
         for record in Records::new(answer, question_end, header.records()) {
             let record = record.ok()?;
             if record.rtype == rtype::OPT {
+                // The last record, as all our answers have it.
+                if record.data.end != answer.len() {
+                    return None;
+                }
                 message_end = record.start;
-                header.counts[3] -= 1;
+                header.counts[3] = header.counts[3].checked_sub(1)?;
                 errors = extended_errors(answer.get(record.data)?)?;
             } else {
                 ttls.push((u16::try_from(record.ttl_at).ok()?, record.ttl));
@@ -60,11 +64,6 @@ impl Finished {
             let additionals = wire::u16_at(out, ADDITIONALS).unwrap_or(0) + 1;
             overwrite(out, ADDITIONALS, &additionals.to_be_bytes());
         }
-    }
-
-    /// Octets it holds.
-    pub fn memory(&self) -> usize {
-        self.octets.len() + size_of_val(self.ttls.as_ref())
     }
 }
 

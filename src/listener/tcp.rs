@@ -58,7 +58,8 @@ const NO_DESCRIPTOR_PAUSE: Duration = Duration::from_millis(50);
 /// How long the same trouble is not said again: it is driven by whoever connects.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// Connections taken in one go before others of the thread have their turn: two milliseconds.
+/// Connections taken in one go before others of the thread have their turn: with one query each, two
+/// milliseconds.
 const TURN: usize = 64;
 
 /// Serves a listener that does not block until the drain, then until its queue is empty and every
@@ -100,7 +101,8 @@ pub async fn serve(
     }
     hall.desk.end.come();
     hall.share.close();
-    while let Some(moved) = hall.share.arrived() {
+    // Waits for those who are on their way: the channel is closed, but somebody may be at it.
+    while let Some(moved) = hall.share.arrival().await {
         hall.serve(moved);
     }
     for (stream, peer) in door.close() {

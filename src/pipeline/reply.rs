@@ -45,7 +45,8 @@ impl Reply {
         let shown = Duration::from_secs(entry.age(asked.now).into());
         let ages_from = counts_down.then(|| entry.stored() + shown);
         let validity = Validity { ages_from, until: entry.early_until() };
-        Self { answered, validity: (*outcome == Outcome::Cached).then_some(validity) }
+        let holds = *outcome == Outcome::Cached && asked.now < validity.until;
+        Self { answered, validity: holds.then_some(validity) }
     }
 }
 

@@ -14,6 +14,11 @@ const TOO_MANY: &str = "(one of too many to tell)";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Label(NonZeroU32);
 
+impl Label {
+    /// That of all texts beyond those that are told apart.
+    pub(super) const TOO_MANY: Self = Self(NonZeroU32::MAX);
+}
+
 /// All texts that have a number.
 #[derive(Debug, Default)]
 pub(super) struct Labels {
@@ -27,11 +32,11 @@ impl Labels {
         let is_full = self.texts.len() >= MAX_LABELS;
         match self.labels.get(text) {
             Some(label) => *label,
-            None if is_full => Label(NonZeroU32::MAX),
+            None if is_full => Label::TOO_MANY,
             None => {
                 self.texts.push(text.clone());
                 let number = u32::try_from(self.texts.len()).ok().and_then(NonZeroU32::new);
-                let label = Label(number.unwrap_or(NonZeroU32::MAX));
+                let label = number.map_or(Label::TOO_MANY, Label);
                 self.labels.insert(text.clone(), label);
                 label
             }
@@ -58,6 +63,6 @@ mod tests {
 
         assert_eq!(first, second);
         assert_eq!((labels.text(first), labels.text(third)), ("ads", "/x/"));
-        assert_eq!(labels.text(Label(NonZeroU32::MAX)), TOO_MANY);
+        assert_eq!(labels.text(Label::TOO_MANY), TOO_MANY);
     }
 }

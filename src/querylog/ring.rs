@@ -116,7 +116,10 @@ impl Writer {
             return *label;
         }
         let label = self.labels.lock().unwrap_or_else(PoisonError::into_inner).of(text);
-        self.known.insert(text.clone(), label);
+        // Those beyond what has a label are not remembered either.
+        if label != Label::TOO_MANY {
+            self.known.insert(text.clone(), label);
+        }
         label
     }
 }

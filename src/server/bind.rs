@@ -181,8 +181,13 @@ fn tcp(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
 fn udp(address: SocketAddr, sharing: Sharing) -> io::Result<UdpSocket> {
     let socket = socket(address, Type::DGRAM, Protocol::UDP, sharing)?;
     // A host may give more by itself. What cannot be had is done without.
-    if socket.recv_buffer_size().is_ok_and(|granted| granted < RECEIVE_BUFFER) {
-        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    if let Ok(usual) = socket.recv_buffer_size()
+        && usual < RECEIVE_BUFFER
+        && socket.set_recv_buffer_size(RECEIVE_BUFFER).is_ok()
+        && socket.recv_buffer_size().is_ok_and(|granted| granted < usual)
+    {
+        // Asking had a lower limit than what a socket has unasked. The kernel doubles what is asked.
+        let _ = socket.set_recv_buffer_size(usual / 2);
     }
     socket.bind(&address.into())?;
     Ok(socket.into())
@@ -232,13 +237,13 @@ mod tests {
     }
 
     #[test]
-    fn a_udp_socket_holds_a_larger_burst_than_the_host_gives_by_itself() {
+    fn a_udp_socket_holds_no_smaller_burst_than_the_host_gives_by_itself() {
         let usual = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
         let usual = usual.recv_buffer_size().unwrap();
 
         let ours = udp("127.0.0.1:0".parse().unwrap(), Sharing::Threads).unwrap();
         let ours = Socket::from(ours).recv_buffer_size().unwrap();
 
-        assert!(ours > usual || usual >= RECEIVE_BUFFER, "{ours} octets, {usual} by itself");
+        assert!(ours >= usual, "{ours} octets, {usual} by itself");
     }
 }

@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use super::{
-    desk::{Desk, Replies},
+    desk::{Desk, READ, Replies},
     dialogue::Dialogue,
     seats::Seat,
 };
@@ -33,6 +33,10 @@ const WRITE: Duration = Duration::from_secs(10);
 
 /// Reads of what has arrived before the end, more than the kernel keeps for a connection.
 const LAST_READS: usize = 64;
+
+/// Octets in one read after which others of the thread have their turn: a client that sends without
+/// end must not keep the thread to itself.
+const MUCH: usize = READ / 4;
 
 /// A connection while it is served.
 pub(super) struct Connection {
@@ -48,7 +52,8 @@ pub(super) struct Connection {
 
 /// What happened first.
 enum Event {
-    Read,
+    /// So many octets.
+    Read(usize),
     Answers,
     /// The client sends no more.
     End,
@@ -106,9 +111,12 @@ impl Connection {
             self.last_active = Instant::now();
             match poll_fn(|cx| self.poll_event(cx, &mut ears, &mut alarm)).await? {
                 Event::Answers if is_draining => {
+                    // What is unwritten is written first: each read brings more.
+                    self.go_on().await?;
                     Box::pin(self.read_what_is_there(LAST_READS)).await?;
                 }
-                Event::Read | Event::Answers => {}
+                Event::Read(length) if length >= MUCH => yield_now().await,
+                Event::Read(_) | Event::Answers => {}
                 // Nothing is unread or unwritten, and nobody waits for us to say so.
                 Event::End if !self.dialogue.is_owed_an_answer() => return Ok(()),
                 Event::End | Event::Late => self.dialogue.stop_listening(),
@@ -146,7 +154,7 @@ impl Connection {
         if self.dialogue.wants_more()
             && let Poll::Ready(length) = self.poll_read(cx)?
         {
-            return Poll::Ready(Ok(if length == 0 { Event::End } else { Event::Read }));
+            return Poll::Ready(Ok(if length == 0 { Event::End } else { Event::Read(length) }));
         }
         let Some(late_at) = self.dialogue.late_at(self.last_active) else { return Poll::Pending };
         alarm.poll_at(cx, late_at).map(|()| Ok(Event::Late))
@@ -243,6 +251,7 @@ impl Connection {
     fn send(&mut self, replies: &mut Replies) -> io::Result<()> {
         // Before the client can know: it may open its next connection when it has its answer.
         self.seat.note_use(self.dialogue.is_owed_an_answer());
+        debug_assert!(self.unwritten.is_empty(), "answers would be lost");
         let sent = replies.send(|framed| self.stream.try_write(framed));
         self.unwritten = sent?;
         if !self.unwritten.is_empty() {

@@ -12,8 +12,9 @@ use tokio::sync::{Notify, futures::Notified};
 use super::frame::PREFIX;
 use crate::{pipeline::Worker, query::MAX_QUERY};
 
-/// Octets read at a time: two thousand usual queries, so that many answers leave in one write.
-const READ: usize = 64 * 1024;
+/// Octets read at a time: five hundred usual queries, so that many answers leave in one write, and no
+/// more than are answered in a fraction of a millisecond.
+pub(super) const READ: usize = 16 * 1024;
 
 /// Answers that are collected before they are written: two of the largest messages.
 const MAX_UNWRITTEN: usize = 128 * 1024;

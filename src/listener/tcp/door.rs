@@ -39,7 +39,15 @@ impl Door {
     /// Closes the door and lets in everybody who is there now.
     pub(super) fn close(self) -> Vec<(TcpStream, SocketAddr)> {
         let listener = self.0.into_inner();
-        std::iter::from_fn(|| accept(&listener).ok()).collect()
+        let mut last = Vec::new();
+        loop {
+            match accept(&listener) {
+                Ok(accepted) => last.push(accepted),
+                // It was gone before we came to it.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(_) => return last,
+            }
+        }
     }
 }
 

@@ -16,6 +16,10 @@ use super::{desk::Desk, dialogue::Dialogue, seats::Seat};
 /// fifth more or worse; eight were no better than three.
 const TURNS: u8 = 3;
 
+/// Octets that are read of a newcomer at a time: as many as a hundred usual queries. Many come in one
+/// turn of their thread; who has more to say stays, and is heard among others.
+const FIRST_WORDS: usize = 4096;
+
 /// A newcomer.
 pub(super) struct Visit {
     pub(super) stream: TcpStream,
@@ -59,7 +63,9 @@ impl Visit {
 
     fn converse(&mut self, desk: &Desk) -> io::Result<usize> {
         let buffers = &mut *desk.lend();
-        let length = self.dialogue.read(buffers, |free| (&self.stream).read(free))?;
+        let length = self.dialogue.read(buffers, |free| {
+            (&self.stream).read(free.get_mut(..FIRST_WORDS).unwrap_or_default())
+        })?;
         if length == 0 {
             return Ok(0);
         }

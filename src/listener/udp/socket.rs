@@ -92,8 +92,9 @@ impl Socket {
         }
     }
 
-    /// Writes, where there may be room; `WouldBlock` says that there is none.
+    /// Writes at once; `WouldBlock` says that there is no room. Nobody waits for room, so the kernel
+    /// is always asked, and not the runtime's mark.
     pub(super) fn write<T>(&self, write: impl FnOnce(RawFd) -> io::Result<T>) -> io::Result<T> {
-        self.socket.try_io(Interest::WRITABLE, || write(self.socket.as_raw_fd()))
+        write(self.socket.as_raw_fd())
     }
 }

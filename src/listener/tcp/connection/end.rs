@@ -17,7 +17,8 @@ const LINGER: Duration = Duration::from_millis(500);
 const IGNORED: usize = 512;
 
 /// Says that no more comes, then waits a moment for the client to agree: closing with unread
-/// octets would make the kernel take back answers that the client has not read yet. It waits no longer where its seat is needed.
+/// octets would make the kernel take back answers that the client has not read yet. It waits no
+/// longer where its seat is needed.
 pub(super) async fn close(stream: &mut TcpStream, seat: &Seat) -> io::Result<()> {
     stream.shutdown().await?;
     let mut ignored = [0; IGNORED];
