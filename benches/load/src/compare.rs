@@ -6,6 +6,8 @@ pub mod machine;
 pub mod settings;
 
 mod contender;
+mod disturbance;
+mod disturbed;
 mod idle;
 mod lab;
 mod latency;
@@ -70,6 +72,9 @@ pub fn run(settings: &Settings, out: &mut dyn Write) -> Result<(), CompareError>
     for scenario in &settings.scenarios {
         let text = match scenario {
             Scenario::Latency => latency::measure(&lab, &contenders)?,
+            Scenario::LatencySwap | Scenario::LatencyWatched => {
+                disturbed::measure(&lab, *scenario, &contenders)?
+            }
             Scenario::Idle => idle::measure(&lab, &contenders)?,
             _ => rounds::measure(&lab, *scenario, &contenders)?,
         };

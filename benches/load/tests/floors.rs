@@ -104,6 +104,16 @@ fn a_connection_for_each_query_is_answered() {
 }
 
 #[test]
+fn a_floor_that_waits_for_its_clients_answers_them() {
+    let floor = || listen(|listener| floor::patient::serve(&listener).unwrap());
+    let target = || Target::PerConnection(floor());
+    assert_all_are_answered(target(), Pace::Outstanding(number(10)));
+    assert_all_are_answered(target(), Pace::Rate(number(5_000)));
+    // Two questions and more on one connection.
+    assert_all_are_answered(Target::Tcp(floor()), Pace::Outstanding(number(4)));
+}
+
+#[test]
 fn a_floor_of_pipelined_queries_takes_a_connection_for_each_too() {
     assert_all_are_answered(Target::PerConnection(tcp_floor()), Pace::Outstanding(number(10)));
 }

@@ -54,6 +54,10 @@ struct Arguments {
     /// The CPU of the servers.
     #[arg(long, default_value_t = 0)]
     server_cpu: usize,
+    /// The CPU of what dnsward does besides answering, in latency-swap and latency-watched: best
+    /// one that neither servers nor load use. By default it is the servers' CPU.
+    #[arg(long)]
+    control_cpu: Option<usize>,
     /// The CPU of the load.
     #[arg(long, default_value_t = 1)]
     load_cpu: usize,
@@ -89,6 +93,7 @@ fn settings(arguments: Arguments) -> io::Result<Settings> {
         warm_up: Duration::from_secs(arguments.warm_up),
         names: arguments.names,
         server_cpu: arguments.server_cpu,
+        control_cpu: arguments.control_cpu,
         load_cpu: arguments.load_cpu,
     })
 }

@@ -10,7 +10,7 @@ use std::{
 use clap::{Parser, ValueEnum};
 use dnsload::floor::{
     doh::{self, Authority},
-    per_connection, tcp, udp,
+    patient, per_connection, tcp, udp,
 };
 
 /// Answers every question with the same address: the least that a server must do.
@@ -21,6 +21,9 @@ struct Arguments {
     /// Address and port to listen on; port 0 takes a free one. The address is printed.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
+    /// For per-connection: whether the floor closes a connection first (the default) or last.
+    #[arg(long)]
+    close: Option<Close>,
     /// For doh: where to write the root certificate that clients must believe.
     #[arg(long, required_if_eq("kind", "doh"))]
     roots: Option<PathBuf>,
@@ -38,8 +41,21 @@ enum Kind {
     Doh,
 }
 
+/// When the floor closes a connection.
+#[derive(Clone, Copy, ValueEnum)]
+enum Close {
+    /// Right after its answer.
+    First,
+    /// When its client has closed.
+    Last,
+}
+
 fn main() -> io::Result<()> {
     let arguments = Arguments::parse();
+    if arguments.close.is_some() && !matches!(arguments.kind, Kind::PerConnection) {
+        let text = "--close is for per-connection; leave it out";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
     match arguments.kind {
         Kind::Udp => {
             let socket = UdpSocket::bind(arguments.listen)?;
@@ -54,7 +70,10 @@ fn main() -> io::Result<()> {
         Kind::PerConnection => {
             let listener = TcpListener::bind(arguments.listen)?;
             announce(listener.local_addr()?)?;
-            per_connection::serve(&listener)
+            match arguments.close {
+                None | Some(Close::First) => per_connection::serve(&listener),
+                Some(Close::Last) => patient::serve(&listener),
+            }
         }
         Kind::Doh => {
             let (listener, authority) = (TcpListener::bind(arguments.listen)?, Authority::new()?);

@@ -20,7 +20,7 @@ use crate::peers::{
 pub(super) struct Contender {
     pub(super) name: String,
     pub(super) version: String,
-    program: PathBuf,
+    pub(super) program: PathBuf,
     kind: Kind,
     blocks: Blocks,
 }
@@ -28,6 +28,7 @@ pub(super) struct Contender {
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Floor,
+    PatientFloor,
     Dnsward(Parts),
     Peer(Peer),
 }
@@ -79,21 +80,42 @@ impl Contender {
         matches!(self.kind, Kind::Floor)
     }
 
-    /// Those of a scenario who take part in it. Where names are blocked, our server also takes part
-    /// with a list that does not have them: blocked and cached names should cost the same.
+    pub(super) fn is_patient_floor(&self) -> bool {
+        matches!(self.kind, Kind::PatientFloor)
+    }
+
+    /// Whether it is our server as it comes.
+    pub(super) fn is_ours(&self) -> bool {
+        matches!(self.kind, Kind::Dnsward(Parts::Default))
+    }
+
+    /// Those of a scenario who take part in it.
     pub(super) fn of(scenario: Scenario, all: &[Self]) -> Vec<Self> {
-        if scenario != Scenario::UdpBlocked {
-            return all.to_vec();
+        match scenario {
+            Scenario::UdpBlocked => all.iter().flat_map(Self::with_other_list).collect(),
+            Scenario::PerConnection => all.iter().flat_map(Self::with_patience).collect(),
+            _ => all.to_vec(),
         }
-        let ours = all.iter().filter(|contender| !matches!(contender.kind, Kind::Peer(_)));
-        let both = ours.flat_map(|contender| {
-            let cached = matches!(contender.kind, Kind::Dnsward(_)).then(|| {
-                let name = format!("{}: not in the list", contender.name);
-                Self { name, blocks: Blocks::Others, ..contender.clone() }
-            });
-            [Some(contender.clone()), cached]
-        });
-        both.flatten().collect()
+    }
+
+    /// Where names are blocked, our server also takes part with a list that does not have them:
+    /// blocked and cached names should cost the same. Nobody else blocks.
+    fn with_other_list(&self) -> Vec<Self> {
+        let name = format!("{}: not in the list", self.name);
+        match self.kind {
+            Kind::Peer(_) => Vec::new(),
+            Kind::Floor | Kind::PatientFloor => vec![self.clone()],
+            Kind::Dnsward(_) => {
+                vec![self.clone(), Self { name, blocks: Blocks::Others, ..self.clone() }]
+            }
+        }
+    }
+
+    /// Where each connection has one query, a second floor lets its clients close, as servers do.
+    fn with_patience(&self) -> Vec<Self> {
+        let patient =
+            Self { name: "floor, patient".to_owned(), kind: Kind::PatientFloor, ..self.clone() };
+        if self.is_floor() { vec![self.clone(), patient] } else { vec![self.clone()] }
     }
 
     /// Starts it for a scenario and asks it for every name.
@@ -117,19 +139,33 @@ impl Contender {
         }
         let site = lab.site(&self.name.replace([',', ':', ' '], "-"), listen)?;
         let program = &self.program;
+        let start_floor = |kind| Server::start_floor(&floor::command(program, kind, listen), cpu);
         let command = match self.kind {
-            Kind::Floor => {
-                return Server::start_floor(&floor::command(program, floor, listen), cpu);
-            }
+            Kind::Floor => return start_floor(floor),
+            Kind::PatientFloor => return start_floor(floor::Kind::Patient),
             Kind::Peer(peer) => (peer.command)(program, &site),
             Kind::Dnsward(parts) => {
                 let is_blocking = scenario == Scenario::UdpBlocked;
                 let list = is_blocking.then(|| lab.list(self.blocks)).transpose()?;
                 let others = [free_address()?, free_address()?];
-                dnsward::command(program, &site, &Options { parts, list, others })
+                let options = Options { parts, list, password_hash: None, others };
+                dnsward::command(program, &site, &options)
             }
         };
         let command = command.map_err(tried(format!("cannot write settings of {}", self.name)))?;
         Server::start(&self.name, &command, listen, &site.directory, cpu)
+    }
+
+    /// Starts ours with settings of its own, nothing cached.
+    pub(super) fn start_with(
+        &self,
+        options: &Options,
+        lab: &Lab<'_>,
+    ) -> Result<Server, CompareError> {
+        let listen = free_address().map_err(tried("cannot find a free port"))?;
+        let site = lab.site(&self.name, listen)?;
+        let command = dnsward::command(&self.program, &site, options)
+            .map_err(tried(format!("cannot write settings of {}", self.name)))?;
+        Server::start(&self.name, &command, listen, &site.directory, lab.settings.server_cpu)
     }
 }

@@ -4,7 +4,7 @@
 use std::{
     fs,
     net::{SocketAddr, TcpListener, UdpSocket},
-    path::PathBuf,
+    path::{Path, PathBuf},
     thread,
 };
 
@@ -45,6 +45,11 @@ impl<'settings> Lab<'settings> {
         let directory = self.directory.path().join(format!("{name}-{}", listen.port()));
         fs::create_dir(&directory).map_err(tried("cannot make a directory"))?;
         Ok(Site { directory, listen, upstream: self.upstream, doh: self.doh.clone() })
+    }
+
+    /// Where files of all servers lie.
+    pub(super) fn path(&self) -> &Path {
+        self.directory.path()
     }
 
     /// The list, written when it is asked for first; `names` are blocked by it.

@@ -24,24 +24,24 @@ use crate::{
 };
 
 /// A round in which more than this share of the queries left late tells about the machine.
-const MAX_LATE: f64 = 0.01;
+pub(super) const MAX_LATE: f64 = 0.01;
 
 /// Share of its capacity that a server is given.
 const SHARE: f64 = 0.5;
 
 /// How clients come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Transport {
+pub(super) enum Transport {
     Udp,
     Tcp,
 }
 
 /// One server and all that it was measured at.
-struct Course {
-    name: String,
+pub(super) struct Course {
+    pub(super) name: String,
     server: Server,
-    transport: Transport,
-    rate: f64,
+    pub(super) transport: Transport,
+    pub(super) rate: f64,
     reports: Vec<Report>,
 }
 
@@ -89,29 +89,44 @@ impl Transport {
 }
 
 impl Course {
-    fn start(
+    pub(super) fn start(
         contender: &Contender,
         transport: Transport,
         lab: &Lab<'_>,
     ) -> Result<Self, CompareError> {
+        let server = contender.start_cold(transport.scenario(), transport.floor(), lab)?;
+        Self::with_server(&contender.name, server, transport, lab)
+    }
+
+    /// Asks a server that has just started for every name, then finds out what it can do.
+    pub(super) fn with_server(
+        name: &str,
+        mut server: Server,
+        transport: Transport,
+        lab: &Lab<'_>,
+    ) -> Result<Self, CompareError> {
         let scenario = transport.scenario();
-        let mut server = contender.start_cold(scenario, transport.floor(), lab)?;
-        server.prime(&contender.name, scenario, lab.settings)?;
+        server.prime(name, scenario, lab.settings)?;
         let plan = scenario.plan(server.reachable(), lab.settings)?;
         let capacity = load::run(&plan, &mut ())?.report().answers_per_second;
-        let (name, rate) = (contender.name.clone(), capacity * SHARE);
+        let (name, rate) = (name.to_owned(), capacity * SHARE);
         Ok(Self { name, server, transport, rate, reports: Vec::new() })
     }
 
     fn run(&mut self, lab: &Lab<'_>) -> Result<(), CompareError> {
+        self.reports.push(self.ask(lab)?);
+        Ok(())
+    }
+
+    /// One round.
+    pub(super) fn ask(&self, lab: &Lab<'_>) -> Result<Report, CompareError> {
         let address = self.server.reachable();
         let plan: Plan = self.transport.scenario().plan(address, lab.settings)?;
         let target = match self.transport {
             Transport::Udp => Target::Udp(address),
             Transport::Tcp => Target::Tcp(address),
         };
-        self.reports.push(load::run(&at_rate(plan, target, self.rate), &mut ())?.report());
-        Ok(())
+        Ok(load::run(&at_rate(plan, target, self.rate), &mut ())?.report())
     }
 
     fn row(&self) -> String {
@@ -144,7 +159,7 @@ fn quiet_of(reports: &[Report]) -> Vec<Report> {
 }
 
 /// Share of the queries that left late.
-fn late(report: &Report) -> f64 {
+pub(super) fn late(report: &Report) -> f64 {
     report.overdue as f64 / report.sent.max(1) as f64
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 
 use rustix::{
-    process::{Resource, Rlimit, getrlimit, setrlimit},
+    process::{Pid, Resource, Rlimit, getrlimit, setrlimit},
     thread::{CpuSet, sched_setaffinity},
 };
 
@@ -14,10 +14,33 @@ use super::{CompareError, tried};
 /// # Errors
 /// When there is no such CPU.
 pub fn pin(cpu: usize) -> Result<(), CompareError> {
+    pin_thread(None, cpu)
+}
+
+/// Moves those threads of a process to a CPU whose names do not begin so, and all they start.
+///
+/// # Errors
+/// When there is no such CPU, or the process cannot be read.
+pub(super) fn move_threads_but(spared: &str, process: Pid, cpu: usize) -> Result<(), CompareError> {
+    for task in fs::read_dir(format!("/proc/{}/task", process.as_raw_nonzero()))? {
+        let task = task?;
+        // A thread may end while we look.
+        let Ok(name) = fs::read_to_string(task.path().join("comm")) else { continue };
+        let thread = task.file_name().to_str().and_then(|text| text.parse().ok());
+        if let Some(thread) = thread.and_then(Pid::from_raw).filter(|_| !name.starts_with(spared)) {
+            pin_thread(Some(thread), cpu)?;
+        }
+    }
+    Ok(())
+}
+
+fn pin_thread(thread: Option<Pid>, cpu: usize) -> Result<(), CompareError> {
     let mut set = CpuSet::new();
     set.set(cpu);
-    let what = format!("cannot run on CPU {cpu} alone; name others with --server-cpu, --load-cpu");
-    sched_setaffinity(None, &set).map_err(|error| tried(what)(error.into()))
+    let what = format!(
+        "cannot run on CPU {cpu} alone; name others with --server-cpu, --load-cpu, --control-cpu"
+    );
+    sched_setaffinity(thread, &set).map_err(|error| tried(what)(error.into()))
 }
 
 /// Lets this process, and all it starts, open as many files as the system allows: idle connections
@@ -82,6 +105,26 @@ fn civil(mut days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::thread::sched_getaffinity;
+    use std::process::Command;
+
+    #[test]
+    fn threads_are_moved_but_for_those_that_are_spared() {
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        let process = Pid::from_child(&child);
+        let before = sched_getaffinity(Some(process)).unwrap();
+        let cpu = (0..CpuSet::MAX_CPU).find(|cpu| before.is_set(*cpu)).unwrap();
+
+        move_threads_but("sle", process, cpu).unwrap();
+        let spared = sched_getaffinity(Some(process)).unwrap();
+        move_threads_but("dns-", process, cpu).unwrap();
+        let moved = sched_getaffinity(Some(process)).unwrap();
+
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(spared, before);
+        assert_eq!((moved.count(), moved.is_set(cpu)), (1, true));
+    }
 
     #[test]
     fn days_become_dates() {

@@ -27,6 +27,10 @@ pub enum Scenario {
     PerConnection,
     /// Latencies at half of what each server can do, UDP and TCP.
     Latency,
+    /// Latencies of ours, and those while a list of 1,000,000 rules is compiled without a break.
+    LatencySwap,
+    /// Latencies of ours, and those while somebody watches the live query log.
+    LatencyWatched,
     /// Memory after the start, and with 10,000 idle connections.
     Idle,
 }
@@ -67,6 +71,8 @@ impl Scenario {
             Self::PingPong => "ping-pong",
             Self::PerConnection => "per-connection",
             Self::Latency => "latency",
+            Self::LatencySwap => "latency-swap",
+            Self::LatencyWatched => "latency-watched",
             Self::Idle => "idle",
         }
     }
@@ -81,6 +87,8 @@ impl Scenario {
             Self::PingPong => "TCP, 8 connections, one query in flight on each, cached names",
             Self::PerConnection => "TCP, a connection for each query, 50 at once, cached names",
             Self::Latency => "Latency at half of each server's own capacity, cached names",
+            Self::LatencySwap => "Latency while lists of 1,000,000 rules are swapped",
+            Self::LatencyWatched => "Latency while somebody watches the live query log",
             Self::Idle => "Resident memory",
         }
     }
@@ -88,7 +96,12 @@ impl Scenario {
     /// Which floor it is compared to.
     pub(super) fn floor(self) -> Kind {
         match self {
-            Self::Udp | Self::UdpWildcard | Self::UdpBlocked | Self::Latency => Kind::Udp,
+            Self::Udp
+            | Self::UdpWildcard
+            | Self::UdpBlocked
+            | Self::Latency
+            | Self::LatencySwap
+            | Self::LatencyWatched => Kind::Udp,
             Self::Tcp | Self::PingPong | Self::Idle => Kind::Tcp,
             Self::PerConnection => Kind::PerConnection,
         }
@@ -97,9 +110,12 @@ impl Scenario {
     /// The load of one round.
     pub(super) fn plan(self, server: SocketAddr, settings: &Settings) -> Result<Plan, MixError> {
         let (target, in_flight) = match self {
-            Self::Udp | Self::UdpWildcard | Self::UdpBlocked | Self::Latency => {
-                (Target::Udp(server), UDP_OUTSTANDING)
-            }
+            Self::Udp
+            | Self::UdpWildcard
+            | Self::UdpBlocked
+            | Self::Latency
+            | Self::LatencySwap
+            | Self::LatencyWatched => (Target::Udp(server), UDP_OUTSTANDING),
             Self::Tcp | Self::Idle => (Target::Tcp(server), TCP_OUTSTANDING),
             Self::PingPong => (Target::Tcp(server), LANES),
             Self::PerConnection => (Target::PerConnection(server), CONNECTIONS),

@@ -155,6 +155,11 @@ impl Server {
         proc::cpu_time(self.child.id())
     }
 
+    /// Its number, for signals.
+    pub(super) fn process(&self) -> Option<Pid> {
+        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
+    }
+
     /// Resident memory in MiB.
     pub(super) fn resident(&self) -> io::Result<f64> {
         Ok(proc::resident(self.child.id())? as f64 / 1024.0)
@@ -163,8 +168,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let process = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        if let Some(process) = process {
+        if let Some(process) = self.process() {
             let _ = kill_process(process, Signal::TERM);
         }
         let deadline = Instant::now() + FAREWELL;

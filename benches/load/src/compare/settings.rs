@@ -29,6 +29,9 @@ pub struct Settings {
     pub names: usize,
     /// The CPU of the servers.
     pub server_cpu: usize,
+    /// The CPU of what our server does besides answering, where that is measured; the servers' CPU
+    /// without it.
+    pub control_cpu: Option<usize>,
     /// The CPU of the load.
     pub load_cpu: usize,
 }

@@ -50,13 +50,21 @@ pub(super) fn costs(
     notes: &[String],
 ) -> String {
     let mut text = title(scenario);
-    text += "| server | ratio to floor | CPU us | user us | answers/s | lost | wrong | RSS MiB |\n\
-             |---|---|---|---|---|---|---|---|\n";
-    let floor = courses.first().map_or(&[][..], |floor| &floor.rounds);
+    let floors: Vec<&[Round]> = courses
+        .iter()
+        .filter(|course| course.contender.is_floor() || course.contender.is_patient_floor())
+        .map(|course| course.rounds.as_slice())
+        .collect();
+    let (more, line) = if floors.len() > 1 { (" to patient floor |", "---|") } else { ("", "") };
+    let _ = writeln!(
+        text,
+        "| server | ratio to floor |{more} CPU us | user us | answers/s | lost | wrong | RSS MiB |\n\
+         |---|---|{line}---|---|---|---|---|---|"
+    );
     for course in courses {
-        let _ = writeln!(text, "{}", cost_row(course, floor, quiet));
+        let _ = writeln!(text, "{}", cost_row(course, &floors, quiet));
     }
-    let all = floor.len();
+    let all = floors.first().map_or(0, |floor| floor.len());
     if quiet.len() < all {
         let noisy = all - quiet.len();
         let _ = writeln!(text, "\nLeft out: {noisy} of {all} rounds, which others disturbed.");
@@ -70,27 +78,35 @@ pub(super) fn costs(
     text
 }
 
-fn cost_row(course: &Course, floor: &[Round], quiet: &[usize]) -> String {
-    let rounds: Vec<(&Round, &Round)> = quiet
-        .iter()
-        .filter_map(|number| Some((course.rounds.get(*number)?, floor.get(*number)?)))
-        .collect();
-    let pick = |pick: fn(&Round) -> f64| rounds.iter().map(|(round, _)| pick(round)).collect();
+fn cost_row(course: &Course, floors: &[&[Round]], quiet: &[usize]) -> String {
+    let rounds: Vec<&Round> =
+        quiet.iter().filter_map(|number| course.rounds.get(*number)).collect();
+    let pick = |pick: fn(&Round) -> f64| rounds.iter().map(|round| pick(round)).collect();
     let middle = |numbers: Vec<f64>| median(&numbers).unwrap_or(f64::NAN);
-    let ratios: Vec<f64> = rounds.iter().map(|(ours, floor)| ours.cost / floor.cost).collect();
+    let ratios = floors.iter().map(|floor| ratio(course, floor, quiet) + " | ");
     let costs: Vec<f64> = pick(|round| round.cost);
     let (lost, wrong) = course.rounds.iter().fold((0, 0), |(lost, wrong), round| {
         (lost + round.report.lost, wrong + round.report.wrong)
     });
     format!(
-        "| {} | {} | {} | {:.2} | {:.0} | {lost} | {wrong} | {:.1} |",
+        "| {} | {}{} | {:.2} | {:.0} | {lost} | {wrong} | {:.1} |",
         course.contender.name,
-        show(spread(&ratios)),
+        ratios.collect::<String>(),
         show(spread(&costs)),
         middle(pick(|round| round.user)),
         middle(pick(|round| round.report.answers_per_second)),
         middle(pick(|round| round.resident)),
     )
+}
+
+/// What an answer costs compared to a floor in the same round.
+fn ratio(course: &Course, floor: &[Round], quiet: &[usize]) -> String {
+    let ratio = |number: &usize| {
+        let (ours, floor) = (course.rounds.get(*number)?, floor.get(*number)?);
+        Some(ours.cost / floor.cost)
+    };
+    let ratios: Vec<f64> = quiet.iter().filter_map(ratio).collect();
+    show(spread(&ratios))
 }
 
 /// The heading of a scenario.

@@ -13,7 +13,7 @@ use super::tcp::append;
 use crate::frame::split_first;
 
 /// Largest query of a load generator, many times over.
-const BUFFER: usize = 2048;
+pub(super) const BUFFER: usize = 2048;
 
 /// How long a client may take to send its query. All others wait meanwhile: it is a floor, not a
 /// server.
@@ -38,17 +38,22 @@ pub fn serve(listener: &TcpListener) -> io::Result<()> {
     }
 }
 
-/// Reads at once, because a query is nearly always there; waits only when it is not.
-fn exchange(client: &OwnedFd, buffer: &mut [u8], answer: &mut Vec<u8>) -> io::Result<()> {
+/// Reads at once, because a query is nearly always there; waits only when it is not. Fails when
+/// the client has closed or takes too long.
+pub(super) fn exchange(
+    client: &OwnedFd,
+    buffer: &mut [u8],
+    answer: &mut Vec<u8>,
+) -> io::Result<()> {
     let mut filled = 0;
     loop {
         match rustix::io::read(client, buffer.get_mut(filled..).unwrap_or_default()) {
-            Ok(0) => return Ok(()),
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(read) => filled += read,
             Err(Errno::AGAIN) => {
                 let mut waiting = [PollFd::new(client, PollFlags::IN)];
                 if poll(&mut waiting, Some(&PATIENCE))? == 0 {
-                    return Ok(());
+                    return Err(io::ErrorKind::TimedOut.into());
                 }
             }
             Err(error) => return Err(error.into()),

@@ -27,6 +27,8 @@ pub struct Options {
     pub parts: Parts,
     /// A file of rules.
     pub list: Option<PathBuf>,
+    /// The hash of the admin page's password; it makes one of its own without.
+    pub password_hash: Option<String>,
     /// Free ports for the admin page and for metrics.
     pub others: [SocketAddr; 2],
 }
@@ -59,7 +61,11 @@ level = "error"
     let [admin, metrics] = options.others;
     settings += &match options.parts {
         Parts::Default => {
-            format!("[admin]\nlisten = \"{admin}\"\n[metrics]\nlisten = \"{metrics}\"\n")
+            let hash = options.password_hash.as_deref().unwrap_or_default();
+            format!(
+                "[admin]\nlisten = \"{admin}\"\npassword_hash = \"{hash}\"\n\
+                 [metrics]\nlisten = \"{metrics}\"\n"
+            )
         }
         Parts::Bare => "[admin]\nlisten = \"\"\n[metrics]\nlisten = \"\"\n\
                         [query_log]\nprivacy = \"off\"\n"

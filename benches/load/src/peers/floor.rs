@@ -11,16 +11,19 @@ pub enum Kind {
     Tcp,
     /// Connections with one query each.
     PerConnection,
+    /// The same, but it waits for its clients to close.
+    Patient,
 }
 
 /// How it is started.
 pub fn command(program: &Path, kind: Kind, listen: SocketAddr) -> Command {
     let mut command = Command::new(program);
-    let kind = match kind {
-        Kind::Udp => "udp",
-        Kind::Tcp => "tcp",
-        Kind::PerConnection => "per-connection",
+    let kind: &[&str] = match kind {
+        Kind::Udp => &["udp"],
+        Kind::Tcp => &["tcp"],
+        Kind::PerConnection => &["per-connection"],
+        Kind::Patient => &["per-connection", "--close", "last"],
     };
-    command.arg(kind).arg("--listen").arg(listen.to_string());
+    command.args(kind).arg("--listen").arg(listen.to_string());
     command
 }
