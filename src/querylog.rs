@@ -82,7 +82,11 @@ impl QueryLog {
     pub async fn collect(&self, published: &Published) {
         loop {
             let is_busy = self.collect_now() > ring::SLOTS / 4;
-            published.free_retired();
+            let retired = published.take_retired();
+            if !retired.is_empty() {
+                // A million rules are freed where lists are compiled: after those who answer.
+                tokio::task::spawn_blocking(move || drop(retired));
+            }
             tokio::time::sleep(if is_busy { COLLECT_SOON } else { COLLECT_EVERY }).await;
         }
     }

@@ -1,7 +1,7 @@
 //! The one thing that the data plane reads: policy, settings and a generation, swapped as a whole.
 //!
-//! The publisher keeps what it replaced until nobody holds it any more, so that freeing a million
-//! rules never happens on a thread that answers queries.
+//! What was replaced is kept until nobody holds it any more, so that freeing a million rules never
+//! happens on a thread that answers queries.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -39,18 +39,17 @@ impl Published {
         self.current.load()
     }
 
-    /// Replaces the snapshot in force, and frees those that nobody holds any more.
+    /// Replaces the snapshot in force.
     pub fn replace(&self, config: Arc<Config>, policy: Policy) {
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         let generation = self.current.load().generation + 1;
         let next = Arc::new(Snapshot { generation, config, policy });
         retired.push(self.current.swap(next));
-        retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
     }
 
-    /// Frees the snapshots that nobody holds any more.
-    pub fn free_retired(&self) {
+    /// The snapshots that nobody holds any more, to be dropped where that disturbs nobody.
+    pub fn take_retired(&self) -> Vec<Arc<Snapshot>> {
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
-        retired.retain(|snapshot| Arc::strong_count(snapshot) > 1);
+        retired.extract_if(.., |snapshot| Arc::strong_count(snapshot) == 1).collect()
     }
 }
