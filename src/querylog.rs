@@ -37,7 +37,8 @@ const TAIL: usize = 1_024;
 /// Time between two collections: what a watcher of the live tail does not notice.
 const COLLECT_EVERY: Duration = Duration::from_millis(200);
 
-/// The same after a ring was found a quarter full.
+/// The same while more comes than is remembered: a little work often holds up nobody, and a ring does
+/// not get full.
 const COLLECT_SOON: Duration = Duration::from_millis(20);
 
 /// Where answers are noted.
@@ -81,7 +82,7 @@ impl QueryLog {
     /// Moves what was noted to where it can be read, again and again.
     pub async fn collect(&self, published: &Published) {
         loop {
-            let is_busy = self.collect_now() > ring::SLOTS / 4;
+            let is_busy = self.collect_now() > REMEMBERED;
             let retired = published.take_retired();
             if !retired.is_empty() {
                 // A million rules are freed where lists are compiled: after those who answer.
