@@ -119,6 +119,15 @@ impl Program {
     }
 }
 
+/// A test that ends early leaves nothing running.
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Whoever has been waited for is gone.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// Asks one question on a connection and takes the answer.
 fn ask_on(mut stream: TcpStream) -> TcpStream {
     let query = b"\0\x1d\0\0\x01\0\0\x01\0\0\0\0\0\0\x03one\x07example\0\0\x01\0\x01";
