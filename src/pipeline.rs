@@ -122,11 +122,12 @@ impl Worker {
                 Err(failure) => self.end(query, key, Err(failure), out),
             },
         };
+        let given = self.log.borrow_mut().shorten(&reply.answered);
         if let Some(validity) = reply.validity {
-            let given = self.log.borrow_mut().shorten(&reply.answered);
             self.front.borrow_mut().keep(asked, validity, given, out);
         }
-        self.done(query, &reply, snapshot)
+        self.note(query, given, now.elapsed(), snapshot);
+        Progress::Done
     }
 
     /// Answers a query with what came of asking.

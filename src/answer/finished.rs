@@ -7,6 +7,9 @@ use crate::{
     wire::{self, Header, Records, rtype},
 };
 
+/// Where the header counts the records of the additional section.
+const ADDITIONALS: usize = 10;
+
 /// An answer as it was given, ready to be given again.
 #[derive(Debug)]
 pub struct Finished {
@@ -66,9 +69,6 @@ impl Finished {
         }
     }
 }
-
-/// Where the header counts the records of the additional section.
-const ADDITIONALS: usize = 10;
 
 /// The Extended DNS Errors among the options of an OPT record, as they are on the wire.
 fn extended_errors(mut options: &[u8]) -> Option<Vec<u8>> {

@@ -288,11 +288,6 @@ impl Entry {
         self.origin.stored + self.origin.lifetime * 9 / 10
     }
 
-    /// When it expires.
-    pub fn fresh_until(&self) -> Instant {
-        self.origin.stored + self.origin.lifetime
-    }
-
     /// Whether it says, and still does, that the very name that was asked does not exist.
     pub fn denies_name(&self, now: Instant) -> bool {
         self.rcode() == Rcode::NxDomain as u16 && self.answers() == 0 && self.is_fresh(now)

@@ -24,8 +24,8 @@ use socket::Look;
 pub use socket::Socket;
 
 /// Datagrams that one system call receives or sends at most. On a busy server sixteen save a tenth
-/// to a fifth of the time of a query (docs/performance.md); the first answer of a batch waits for
-/// the last, which takes some ten microseconds.
+/// to a fifth of the time of a query (docs/performance.md); the first answer of a batch waits
+/// until the last is made, a third of a microsecond for each.
 const BATCH: usize = 16;
 
 /// Batches answered in one go before other tasks of the thread get their turn: 128 packets, about

@@ -244,6 +244,11 @@ mod tests {
         let ours = udp("127.0.0.1:0".parse().unwrap(), Sharing::Threads).unwrap();
         let ours = Socket::from(ours).recv_buffer_size().unwrap();
 
-        assert!(ours >= usual, "{ours} octets, {usual} by itself");
+        // Not every network namespace shows its limit.
+        let limit = std::fs::read_to_string("/proc/sys/net/core/rmem_max");
+        let limit = limit.map_or(0, |limit| limit.trim().parse().unwrap());
+        let granted = 2 * RECEIVE_BUFFER.min(limit);
+        let expected = if usual < RECEIVE_BUFFER { usual.max(granted) } else { usual };
+        assert!(ours >= expected, "{ours} octets, {expected} can be had, {usual} by itself");
     }
 }

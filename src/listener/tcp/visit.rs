@@ -12,8 +12,8 @@ use std::{
 use super::{desk::Desk, dialogue::Dialogue, seats::Seat};
 
 /// Turns that a newcomer is kept aside: its thread looks after everybody else in each of them,
-/// which gives the client time to read its answer and close. With one turn a connection cost a
-/// fifth more or worse; eight were no better than three.
+/// which gives the client time to read its answer and close. With one turn a connection cost
+/// more in most trials; eight were no better than three.
 const TURNS: u8 = 3;
 
 /// Octets that are read of a newcomer at a time: as many as a hundred usual queries. Many come in one
