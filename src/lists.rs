@@ -4,6 +4,7 @@
 //! kept (on disk, or in memory where there is no disk), and the last good copy stays in force when
 //! a download fails. Compiling runs on a thread of its own.
 
+mod compile;
 mod copies;
 mod fetch;
 mod resolve;
@@ -13,15 +14,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use blocker::{GroupSet, Matcher, MatcherBuilder, Source};
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use tokio::time::Instant;
 
 use crate::{
     causes,
     config::{Config, List, ListSource},
-    policy::{Groups, Lists},
-    querylog::unix_milliseconds,
+    policy::Lists,
     upstream::Upstream,
 };
 
@@ -154,61 +153,6 @@ impl ListStore {
             }
         }
     }
-
-    fn compile(&self, config: &Config) -> Lists {
-        let started = std::time::Instant::now();
-        let groups = Groups::new(config);
-        let mut builder = Matcher::builder();
-        let enabled = config.lists.iter().filter(|list| list.enabled);
-        let status: Vec<_> =
-            enabled.map(|list| self.add(list, groups.set(&list.groups), &mut builder)).collect();
-        let are_loaded = !status.iter().any(|list| list.error.as_deref() == Some(NOT_YET));
-        let names = config.lists.iter().map(|list| Arc::from(list.name.as_str())).collect();
-        let matcher = builder.build().unwrap_or_else(|error| {
-            tracing::error!(%error, "no list counts; make the lists' patterns fewer");
-            Matcher::default()
-        });
-        tracing::info!(
-            rules = matcher.rules(),
-            bytes = matcher.memory(),
-            milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            "lists are compiled"
-        );
-        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
-        self.copies.forget_all_but(config);
-        Lists { matcher: Arc::new(matcher), names, are_loaded }
-    }
-
-    /// Adds a list to those that are compiled; how it does.
-    fn add(&self, list: &List, groups: GroupSet, builder: &mut MatcherBuilder) -> ListStatus {
-        let (text, error) = match self.text(list) {
-            Some(Ok(text)) => (text, None),
-            Some(Err(error)) => (Text::none(), Some(error)),
-            None => (Text::none(), Some(NOT_YET.to_owned())),
-        };
-        let source = Source { name: &list.name, action: list.action, groups };
-        let report = builder.add_list(&source, &text.bytes);
-        let error = error.or_else(|| text.error.clone()).or_else(|| problem_of(&report));
-        if let Some(error) = error.as_ref().filter(|error| *error != NOT_YET) {
-            tracing::warn!(list = %list.name, %error, "a list is not as it should be");
-        }
-        for sample in &report.samples {
-            tracing::debug!(list = %list.name, %sample, "a line of a list is no rule");
-        }
-        list_status(list, &report, &text, error)
-    }
-
-    /// A list's text, an error where it cannot be had, nothing where nobody has tried yet.
-    fn text(&self, list: &List) -> Option<Result<Text, String>> {
-        match &list.source {
-            ListSource::Inline(lines) => Some(Ok(Text::now(lines.join("\n").into_bytes()))),
-            ListSource::Path(path) => Some(match fetch::read_file(path, list.max_bytes) {
-                Ok(bytes) => Ok(Text::now(bytes)),
-                Err(error) => Err(causes::one_line(&error)),
-            }),
-            ListSource::Url(url) => self.copies.find(url),
-        }
-    }
 }
 
 /// Downloads under way; dropping it ends them, and what has arrived is kept.
@@ -259,40 +203,5 @@ impl Text {
 
     fn none() -> Self {
         Self { bytes: Arc::default(), loaded: SystemTime::UNIX_EPOCH, error: None }
-    }
-}
-
-/// What is wrong with a text that was read well.
-fn problem_of(report: &blocker::ListReport) -> Option<String> {
-    if report.looks_like_html {
-        return Some("it is an HTML page, not a list; its address may have moved".to_owned());
-    }
-    let is_junk = report.rules == 0 && report.rejected > 0;
-    is_junk.then(|| format!("none of its {} lines is a rule", report.rejected))
-}
-
-fn list_status(
-    list: &List,
-    report: &blocker::ListReport,
-    text: &Text,
-    error: Option<String>,
-) -> ListStatus {
-    let has_text = text.loaded != SystemTime::UNIX_EPOCH;
-    let state = match (&error, report.rules > 0) {
-        (None, _) => ListState::Ok,
-        (Some(_), true) => ListState::Stale,
-        (Some(_), false) => ListState::Failed,
-    };
-    ListStatus {
-        name: list.name.clone(),
-        action: match list.action {
-            blocker::Action::Allow => "allow",
-            blocker::Action::Block => "block",
-        },
-        rules: report.rules as u64,
-        rejected: report.rejected as u64,
-        state,
-        error,
-        updated: has_text.then(|| unix_milliseconds(text.loaded)),
     }
 }
