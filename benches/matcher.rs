@@ -8,7 +8,7 @@
 
 use std::{fmt::Write as _, sync::LazyLock};
 
-use blocker::{Action, GroupId, GroupSet, Matcher, Name, Source};
+use blocker::{Action, GroupId, GroupSet, Matcher, Name, Question, Source};
 use divan::{Bencher, counter::ItemsCount};
 
 /// Rules in force while names are asked.
@@ -73,7 +73,7 @@ fn ask(bencher: Bencher<'_, '_>, groups: GroupSet, name: impl Fn(u64) -> String)
             number += 7919;
             Name::parse(&name(number)).unwrap()
         })
-        .bench_local_refs(|name| matcher.verdict(name, groups).is_block());
+        .bench_local_refs(|name| matcher.verdict(&Question::new(name, groups)).is_block());
 }
 
 fn load(text: &str) -> Matcher {

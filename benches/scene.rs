@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use blocker::{Action, GroupSet, Matcher, Name, Source};
+use blocker::{Action, GroupSet, Matcher, Name, Question, Source};
 use dnsward::{
     cache::{Arrival, Bounds, Entry, Key},
     config::{Config, Environment},
@@ -88,7 +88,12 @@ impl Scene {
     /// Asks the rules alone, as the first query for a name does.
     pub(crate) fn judge(&self, name: &Name) -> bool {
         let snapshot = self.worker.pipeline.published.load();
-        snapshot.policy.lists().matcher.verdict(name, GroupSet::default()).is_block()
+        snapshot
+            .policy
+            .lists()
+            .matcher
+            .verdict(&Question::new(name, GroupSet::default()))
+            .is_block()
     }
 
     /// Looks into the shared cache alone, as a query does that this thread has not answered lately.

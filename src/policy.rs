@@ -11,7 +11,7 @@ mod special;
 
 use std::sync::Arc;
 
-use blocker::{GroupSet, Matcher, Name, Verdict};
+use blocker::{Asker, GroupSet, Marks, Matcher, Name, Question, Verdict};
 
 use crate::{
     cache::{Entry, Key, Link, Targets},
@@ -278,7 +278,8 @@ impl Policy {
         if let Some(block) = self.rules.deny(name, qtype, groups) {
             return Judgement::Block(block);
         }
-        match self.lists.matcher.verdict(name, groups) {
+        let asker = Asker { groups, marks: Marks::default() };
+        match self.lists.matcher.verdict(&Question { name, qtype, asker }) {
             Verdict::Allow(_) => Judgement::Allow,
             Verdict::Block(found) => match self.lists.name(found.list) {
                 Some(reason) => Judgement::Block(Block { reason, line: found.line }),

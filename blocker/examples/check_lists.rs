@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-use blocker::{Action, GroupSet, Matcher, Name, Source, Verdict};
+use blocker::{Action, GroupSet, Matcher, Name, Question, Source, Verdict};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let paths: Vec<_> = std::env::args().skip(1).collect();
@@ -62,16 +62,16 @@ fn judge(matcher: &Matcher) -> Result<(), Box<dyn std::error::Error>> {
     for line in text.split_whitespace() {
         let name = Name::parse(line)?;
         names.push(name);
-        match matcher.verdict(&name, GroupSet::default()) {
+        match matcher.verdict(&Question::new(&name, GroupSet::default())) {
             Verdict::Pass => println!("{name} passes"),
             Verdict::Allow(found) => println!("{name} is allowed by {}", found.rule()),
             Verdict::Block(found) => println!("{name} is blocked by {}", found.rule()),
         }
     }
     let start = Instant::now();
-    let blocked = (0..ROUNDS)
-        .flat_map(|_| &names)
-        .filter(|name| matcher.verdict(std::hint::black_box(name), GroupSet::default()).is_block());
+    let blocked = (0..ROUNDS).flat_map(|_| &names).filter(|name| {
+        matcher.verdict(&Question::new(std::hint::black_box(name), GroupSet::default())).is_block()
+    });
     let blocked = blocked.count() / ROUNDS;
     let verdicts = u32::try_from(names.len() * ROUNDS)?.max(1);
     println!("{blocked} of {} blocked, {:?} a verdict", names.len(), start.elapsed() / verdicts);

@@ -1,14 +1,21 @@
-//! Lines go in one by one, a compiled matcher comes out.
+//! Lists go in, text or compiled; one matcher comes out.
 
-use crate::domains::Domains;
-use crate::format;
+use std::io;
+use std::sync::Arc;
+
+use crate::clients::Clients;
+use crate::compiled::CompiledList;
+use crate::compiler::{Compiler, Home, MAX_SPECIALS};
+use crate::group::GroupSet;
+use crate::hash::Seed;
 use crate::matcher::Matcher;
-use crate::pattern::CollectedPatterns;
-use crate::report::{ListReport, MAX_LINE, Reason, Rejection};
-use crate::rule::{Insertion, Origin, Reach, Rule, Target};
-use crate::source::{Action, MAX_LISTS, Source, Sources};
+use crate::merge::merge;
+use crate::pattern::Patterns;
+use crate::report::{ListReport, Reason, Rejection};
+use crate::source::{Action, Member, Mode, Source, Sources, SpecialId};
+use crate::specials::{Cancelled, NamedSpecials};
 
-/// Collects the rules of lists until they are compiled.
+/// Collects lists until they are made one matcher.
 ///
 /// ```
 /// use blocker::{Action, GroupSet, Matcher, Source};
@@ -18,147 +25,172 @@ use crate::source::{Action, MAX_LISTS, Source, Sources};
 /// assert_eq!(builder.build()?.rules(), 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MatcherBuilder {
-    sources: Sources,
-    domains: Domains,
-    patterns: CollectedPatterns,
-    has_too_many_lists: bool,
-    /// Room for the rules of one line, kept between lines.
-    scratch: Vec<Rule>,
+    seed: Seed,
+    parts: Vec<Part>,
+    /// The first thing that went wrong.
+    problem: Option<BuildError>,
 }
 
-/// Why collected rules could not be compiled.
+/// A list, compiled or not yet.
+#[derive(Debug)]
+struct Part {
+    name: Box<str>,
+    action: Action,
+    groups: GroupSet,
+    mode: Mode,
+    rules: Rules,
+}
+
+#[derive(Debug)]
+enum Rules {
+    Compiled(Arc<CompiledList>),
+    Lines(Box<Compiler>),
+}
+
+/// Why lists could not be made one matcher.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
+    /// A compiled list cannot be read, or is damaged.
+    #[error("a compiled list cannot be read; compile it again from its text")]
+    Unreadable(#[from] io::Error),
+    /// A list was compiled with another seed.
+    #[error("the list `{0}` was compiled with another seed; compile it again")]
+    OtherSeed(Box<str>),
     /// The search automaton over the patterns' literals has no numbers left.
     #[error("the wildcard and regular expression rules are too large together; use `||name^`")]
     Patterns(#[source] aho_corasick::BuildError),
     /// More sources than a rule can name.
-    #[error("there are more than {MAX_LISTS} lists; merge some")]
+    #[error("there are more than {} lists; merge some", crate::class::MAX_LISTS)]
     TooManyLists,
 }
 
-/// How many rules of a line were new.
-#[derive(Default)]
-struct Added {
-    new: usize,
-    duplicates: usize,
+impl Default for MatcherBuilder {
+    fn default() -> Self {
+        Self::new(Seed::random())
+    }
 }
 
 impl MatcherBuilder {
-    /// Adds a list, whatever octets it has, and says what became of its lines.
-    ///
-    /// Lines are judged one by one; what cannot be used is counted and skipped.
-    pub fn add_list(&mut self, source: &Source<'_>, text: &[u8]) -> ListReport {
-        let mut report = ListReport::default();
-        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
-        if format::is_html(text) {
-            report.looks_like_html = true;
-            return report;
+    /// Starts an empty collection; compiled lists that are added must have the same seed.
+    #[must_use]
+    pub const fn new(seed: Seed) -> Self {
+        Self { seed, parts: Vec::new(), problem: None }
+    }
+
+    /// Adds a compiled list.
+    pub fn add(&mut self, source: &Source<'_>, mode: Mode, list: Arc<CompiledList>) {
+        if list.seed() != self.seed {
+            self.problem.get_or_insert(BuildError::OtherSeed(source.name.into()));
+            return;
         }
-        let list = self.number(source);
-        let lines = || text.split(|&octet| octet == b'\n');
-        self.domains.reserve(lines().count().min(text.len() / SHORTEST_LINE));
-        for (line, text) in (1..=u32::MAX).zip(lines()) {
-            match self.add_octets(list, source.action, line, text) {
-                Ok(added) => {
-                    report.rules += added.new;
-                    report.duplicates += added.duplicates;
-                }
-                Err(reason) => report.reject(line, text, reason),
+        self.push(source, mode, Rules::Compiled(list));
+    }
+
+    /// Compiles a short list in memory and adds it; what became of its lines.
+    pub fn add_list(&mut self, source: &Source<'_>, text: &[u8]) -> ListReport {
+        let compiled = Compiler::new(self.seed, Home::Memory).and_then(|mut compiler| {
+            compiler.read(text)?;
+            compiler.finish(NO_IDENTITY)
+        });
+        match compiled {
+            Ok(list) => {
+                let report = list.report().clone();
+                self.push(source, Mode::Enforce, Rules::Compiled(Arc::new(list)));
+                report
+            }
+            Err(error) => {
+                self.problem.get_or_insert(error.into());
+                ListReport::default()
             }
         }
-        report
     }
 
     /// Adds one line of any list format, and says how many rules it holds.
     ///
-    /// A blank line or a comment holds none. Either all rules of a line are taken or none, while
-    /// there is room.
+    /// A blank line or a comment holds none. Either all rules of a line are taken or none.
     ///
     /// # Errors
-    /// When the line cannot be used, or there is no room for it.
+    /// When the line cannot be used.
     pub fn add_line(
         &mut self,
         source: &Source<'_>,
         line: u32,
         text: &str,
     ) -> Result<usize, Rejection> {
-        let list = self.number(source);
-        self.add_octets(list, source.action, line, text.as_bytes())
-            .map(|added| added.new + added.duplicates)
-            .map_err(|reason| Rejection::new(line, text.as_bytes(), reason))
+        let broken = |_| Rejection::new(line, text.as_bytes(), Reason::TooManyRules);
+        let place = self.place_of_lines(source).map_err(broken)?;
+        match self.parts.get_mut(place).map(|part| &mut part.rules) {
+            Some(Rules::Lines(compiler)) => compiler.add_line(line, text).map_err(broken)?,
+            _ => Ok(0),
+        }
     }
 
-    /// Compiles what was collected.
+    /// Makes one matcher of what was collected.
     ///
     /// # Errors
-    /// When there are too many lists, or the pattern rules are too large together.
-    pub fn build(mut self) -> Result<Matcher, BuildError> {
-        if self.has_too_many_lists {
-            return Err(BuildError::TooManyLists);
+    /// When a compiled list cannot be used, there are too many lists, or their patterns are too
+    /// large together.
+    pub fn build(self) -> Result<Matcher, BuildError> {
+        if let Some(problem) = self.problem {
+            return Err(problem);
         }
-        self.sources.shrink();
-        self.domains.shrink();
-        let patterns = self.patterns.compile().map_err(BuildError::Patterns)?;
-        Ok(Matcher::new(self.sources, self.domains, patterns))
-    }
-
-    fn number(&mut self, source: &Source<'_>) -> Option<u16> {
-        let number = self.sources.number(source);
-        self.has_too_many_lists |= number.is_none();
-        number
-    }
-
-    fn add_octets(
-        &mut self,
-        list: Option<u16>,
-        default: Action,
-        line: u32,
-        octets: &[u8],
-    ) -> Result<Added, Reason> {
-        let list = list.ok_or(Reason::TooManyLists)?;
-        if octets.len() > MAX_LINE {
-            return Err(Reason::LineTooLong);
+        let mut sources = Sources::default();
+        for part in self.parts {
+            let Part { name, action, groups, mode, rules } = part;
+            let list = match rules {
+                Rules::Compiled(list) => list,
+                Rules::Lines(compiler) => Arc::new(compiler.finish(NO_IDENTITY)?),
+            };
+            if !sources.push(Member { name, action, groups, mode, list }) {
+                return Err(BuildError::TooManyLists);
+            }
         }
-        let text = str::from_utf8(octets).map_err(|_| Reason::NotUtf8)?;
-        let mut rules = std::mem::take(&mut self.scratch);
-        rules.clear();
-        let added = format::parse(text, &mut rules).and_then(|()| {
-            let mut added = Added::default();
-            for rule in rules.drain(..) {
-                let action = if default == Action::Allow { default } else { rule.action };
-                match self.add_rule(rule.target, Origin { action, list, line })? {
-                    Insertion::Duplicate => added.duplicates += 1,
-                    Insertion::New => added.new += 1,
-                }
-            }
-            Ok(added)
-        });
-        self.scratch = rules;
-        added
+        let cancelled = Cancelled::new(self.seed, &sources);
+        let names = merge(&sources, cancelled.names())?;
+        let counted = |(id, _): &(SpecialId, _)| !cancelled.has(*id);
+        let ids: Vec<SpecialId> =
+            sources.specials().filter(counted).map(|(id, _)| id).take(MAX_SPECIALS).collect();
+        let left_out = sources.specials().filter(counted).count() - ids.len();
+        let named = NamedSpecials::new(self.seed, &sources, &ids);
+        let patterns = Patterns::new(&sources, &ids).map_err(BuildError::Patterns)?;
+        let clients = Clients::new(&sources, &ids);
+        let rules = names.rules + ids.len();
+        Ok(Matcher {
+            seed: self.seed,
+            sources,
+            names,
+            named,
+            patterns,
+            clients,
+            rules,
+            left_out,
+            unreadable: 0.into(),
+        })
     }
 
-    fn add_rule(&mut self, target: Target, origin: Origin) -> Result<Insertion, Reason> {
-        let (insertion, full) = match target {
-            Target::Exact(name) => {
-                (self.domains.insert(&name, Reach::Exact, origin), Reason::TooManyRules)
-            }
-            Target::Subtree(name) => {
-                (self.domains.insert(&name, Reach::Subtree, origin), Reason::TooManyRules)
-            }
-            Target::Pattern(pattern) => {
-                (self.patterns.insert(pattern, origin), Reason::TooManyPatterns)
-            }
+    /// The list that takes single lines of this source.
+    fn place_of_lines(&mut self, source: &Source<'_>) -> io::Result<usize> {
+        let is_same = |part: &Part| {
+            matches!(part.rules, Rules::Lines(_))
+                && (&*part.name, part.action, part.groups)
+                    == (source.name, source.action, source.groups)
         };
-        insertion.ok_or(full)
+        if let Some(place) = self.parts.iter().position(is_same) {
+            return Ok(place);
+        }
+        let compiler = Compiler::new(self.seed, Home::Memory)?;
+        self.push(source, Mode::Enforce, Rules::Lines(Box::new(compiler)));
+        Ok(self.parts.len() - 1)
+    }
+
+    fn push(&mut self, source: &Source<'_>, mode: Mode, rules: Rules) {
+        let Source { name, action, groups } = *source;
+        self.parts.push(Part { name: name.into(), action, groups, mode, rules });
     }
 }
 
-/// Shortest line that still gives a rule, by common sense: `||a.io^` and its end. Room is made
-/// for so many rules at most, lest a file of line ends reserve a multiple of its size.
-const SHORTEST_LINE: usize = 8;
-/// What editors of one system put before UTF-8 text.
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+/// What a text that is never looked for again is known by.
+const NO_IDENTITY: [u8; 32] = [0; 32];

@@ -4,14 +4,15 @@
 //! lists and keeps the immutable [`Matcher`] that comes back; asking it takes no lock.
 //!
 //! ```
-//! use blocker::{Action, GroupSet, Matcher, Name, Source};
+//! use blocker::{Action, GroupSet, Matcher, Name, Question, Source};
 //!
 //! let ads = Source { name: "ads", action: Action::Block, groups: GroupSet::default() };
 //! let mut builder = Matcher::builder();
 //! let report = builder.add_list(&ads, b"||ads.example^\n0.0.0.0 tracker.example\n");
 //! let matcher = builder.build()?;
 //!
-//! let verdict = matcher.verdict(&Name::parse("x.ads.example")?, GroupSet::default());
+//! let name = Name::parse("x.ads.example")?;
+//! let verdict = matcher.verdict(&Question::new(&name, GroupSet::default()));
 //! assert!(verdict.is_block());
 //! assert_eq!(report.rules, 2);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -20,16 +21,17 @@
 //! # What a line means
 //! | line | matches |
 //! |---|---|
-//! | `0.0.0.0 a.example b.example` (any address) | these names only |
-//! | `a.example` | this name only |
-//! | `\|\|a.example^`, `\|\|a.example` | the name and everything below it |
-//! | `*.a.example`, `.a.example` | the same |
-//! | `address=/a.example/0.0.0.0`, `server=/a.example/`, `local=/a.example/` | the same |
+//! | `0.0.0.0 a.example b.example` (any address), `a.example` | these names only |
+//! | `\|\|a.example^`, `*.a.example`, `.a.example` | the name and everything below it |
 //! | `@@` before any adblock form | the same names, allowed |
 //! | `\|a.example^` | this name only |
-//! | `banner-*.example`, `*tracker*` | names that look like this from end to end |
-//! | `\|\|ad*.example^` | the same, beginning at any label |
+//! | `banner-*.example`, `*tracker*`, `\|\|ad*.example^` | names that look like this |
 //! | `/^ad[0-9]+\./` | names in which the regular expression finds something |
+//! | `address=/a.example/`, `local-zone: "a.example" refuse` | the name and everything below it |
+//! | `a.example CNAME .` | this name only, and what is answered for it |
+//!
+//! Modifiers (`$dnstype=A`, `$client=10.0.0.0/8`) and Pi-hole's options (`;querytype=A`) narrow a
+//! rule. `docs/lists.md` has every form; its tables are this crate's tests.
 //!
 //! Lines are judged one by one: a bad one is rejected with its [`Reason`] and hurts no other.
 //! Allow rules beat block rules wherever both apply to the asker's groups.
@@ -37,29 +39,50 @@
 //! # The map
 //! A list's way in, then a name's way through:
 //! - `source`: where rules come from, what they do, whom they concern
-//! - `format`: one page for each list format, from line to `rule`
+//! - `format`: one page for each list format, from line to `rule` and its `terms`
+//! - `record_type`: what lists call the types of questions
 //! - `report`: what became of the lines
-//! - `builder`: collects rules and compiles them
-//! - `name`, `group`: what is asked
-//! - `matcher`: the verdict, from `domains` (hash table) and `pattern` (text search)
+//! - `compiler`: a text becomes a `compiled` list, in a file or in memory
+//! - `builder`, `merge`: compiled lists become one matcher
+//! - `name`, `group`, `question`: what is asked, and by whom
+//! - `matcher`: the verdict, from the `index` of hashes of names, the `specials` and `pattern`
 //! - `verdict`: the answer and the rule behind it
+//! - `finding`: every rule that a name meets, for who asks why
 
 pub use builder::{BuildError, MatcherBuilder};
+pub use compiled::{CompiledList, Identity};
+pub use compiler::{Compiler, Home};
+pub use finding::{Finding, Standing};
 pub use group::{GroupId, GroupSet};
+pub use hash::Seed;
 pub use matcher::Matcher;
 pub use name::{Name, NameError};
+pub use question::{Asker, Marks, Question};
 pub use report::{ListReport, Reason, Rejection};
-pub use source::{Action, Source};
+pub use source::{Action, Mode, Source};
+pub use terms::{ClientPattern, Reply};
 pub use verdict::{Match, Verdict};
 
 mod builder;
-mod domains;
+mod candidate;
+mod class;
+mod clients;
+mod compiled;
+mod compiler;
+mod finding;
 mod format;
 mod group;
+mod hash;
+mod index;
 mod matcher;
+mod merge;
 mod name;
 mod pattern;
+mod question;
+mod record_type;
 mod report;
 mod rule;
 mod source;
+mod specials;
+mod terms;
 mod verdict;

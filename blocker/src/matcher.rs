@@ -1,164 +1,289 @@
-//! A name and the asker's groups go in, a verdict comes out.
+//! A question goes in, a verdict comes out.
 
-use std::cmp::Ordering;
+use std::io;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::builder::MatcherBuilder;
-use crate::domains::{DomainRule, Domains};
-use crate::group::GroupSet;
+use crate::candidate::{Candidate, Found, Rank, Strength};
+use crate::class::Say;
+use crate::clients::Clients;
+use crate::hash::Seed;
+use crate::merge::Names;
 use crate::name::Name;
 use crate::name::text::Text;
-use crate::pattern::{Candidate, PatternRule, Patterns};
-use crate::rule::{Origin, Reach};
-use crate::source::{Action, Sources};
+use crate::pattern::Patterns;
+use crate::question::{Marks, Question};
+use crate::rule::Target;
+use crate::source::{Action, Mode, Sources, SpecialId};
+use crate::specials::NamedSpecials;
 use crate::verdict::{Match, Verdict, Wording};
 
-/// Compiled lists: immutable, and shared by any number of threads.
+/// Compiled lists, ready to be asked: immutable, and shared by any number of threads.
 ///
-/// An empty one, which passes every name, is the default. Asking takes no lock and no memory;
-/// only a regular expression rule whose literal occurs in the name may need some scratch memory
-/// the first time threads meet in it.
+/// An empty one, which passes every name, is the default. Asking takes no lock. It takes no memory
+/// either, unless a rule matches: then the rule is looked up in its compiled list, where a file lies
+/// behind it by reading some kilobytes, so that a name which only looks like another one is never
+/// blocked for it. Searches of regular expressions may need some scratch memory the first time
+/// threads meet in one.
 ///
 /// ```
-/// # use blocker::{GroupSet, Matcher, Name};
+/// # use blocker::{GroupSet, Matcher, Name, Question};
 /// let matcher = Matcher::default();
-/// let verdict = matcher.verdict(&Name::parse("ads.example")?, GroupSet::ALL);
-/// assert!(verdict.is_pass());
+/// let name = Name::parse("ads.example")?;
+/// assert!(matcher.verdict(&Question::new(&name, GroupSet::ALL)).is_pass());
 /// # Ok::<(), blocker::NameError>(())
 /// ```
 #[derive(Debug, Default)]
 pub struct Matcher {
-    sources: Sources,
-    domains: Domains,
-    patterns: Patterns,
+    pub(crate) seed: Seed,
+    pub(crate) sources: Sources,
+    pub(crate) names: Names,
+    pub(crate) named: NamedSpecials,
+    pub(crate) patterns: Patterns,
+    pub(crate) clients: Clients,
+    pub(crate) rules: usize,
+    pub(crate) left_out: usize,
+    pub(crate) unreadable: AtomicU64,
 }
 
 impl Matcher {
-    /// Starts an empty collection of rules.
+    /// Starts an empty collection of lists.
     #[must_use]
     pub fn builder() -> MatcherBuilder {
         MatcherBuilder::default()
     }
 
-    pub(crate) const fn new(sources: Sources, domains: Domains, patterns: Patterns) -> Self {
-        Self { sources, domains, patterns }
+    /// What the rules for the asker say about a name.
+    ///
+    /// Important rules beat others, then allow beats block, then a rule with a reply of its own one
+    /// without. Among rules of one kind the most specific name is reported: an exact rule, then the
+    /// longest suffix, then patterns; among equals the list that was added first.
+    #[must_use]
+    pub fn verdict<'a>(&'a self, question: &Question<'a>) -> Verdict<'a> {
+        match self.decide(question, Mode::Enforce) {
+            None => Verdict::Pass,
+            Some((Action::Allow, found)) => Verdict::Allow(found),
+            Some((Action::Block, found)) => Verdict::Block(found),
+        }
     }
 
-    /// What the rules for these groups say about a name.
-    ///
-    /// Allow beats block. Among rules of one kind the most specific name is reported: an exact
-    /// rule, then the longest suffix, then patterns; among equals the list that was added first.
+    /// The rule of a list in shadow mode that would block a name which passes, if any would.
     #[must_use]
-    pub fn verdict(&self, name: &Name, groups: GroupSet) -> Verdict<'_> {
-        let mut block = None;
-        let mut reach = Reach::Exact;
-        for suffix in name.suffixes() {
-            let best = self.best_for_suffix(suffix, reach, groups);
-            if let Some(allow) = best.allow {
-                return Verdict::Allow(self.domain_match(allow));
-            }
-            block = block.or(best.block);
-            reach = Reach::Subtree;
+    pub fn shadow<'a>(&'a self, question: &Question<'a>) -> Option<Match<'a>> {
+        let has_shadows = self.sources.iter().any(|member| member.mode == Mode::Shadow);
+        match has_shadows.then(|| self.decide(question, Mode::Shadow))?? {
+            (Action::Block, found) => Some(found),
+            (Action::Allow, _) => None,
         }
-        match block {
-            Some(block) if !self.patterns.has_allow() => Verdict::Block(self.domain_match(block)),
-            _ => self.verdict_with_patterns(name, groups, block),
-        }
+    }
+
+    /// Which of the clients that rules name somebody is.
+    #[must_use]
+    pub fn marks(&self, address: Option<IpAddr>, name: Option<&str>) -> Marks {
+        self.clients.marks(address, name)
     }
 
     /// How many rules are held, each list's own copy of a rule counted.
     #[must_use]
     pub const fn rules(&self) -> usize {
-        self.domains.len() + self.patterns.len()
+        self.rules
     }
 
-    /// Bytes held, without the scratch memory that regular expressions use while searching.
+    /// Special rules (patterns, and those with terms) that do not count because all lists together
+    /// have too many.
+    #[must_use]
+    pub const fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// How often a rule could not be looked up in its compiled list. Such rules do not count; the
+    /// list must be compiled again.
+    #[must_use]
+    pub fn unreadable(&self) -> u64 {
+        self.unreadable.load(Ordering::Relaxed)
+    }
+
+    /// Bytes held in memory, without the scratch memory of regular expressions.
     #[must_use]
     pub fn memory(&self) -> usize {
-        size_of::<Self>() + self.sources.memory() + self.domains.memory() + self.patterns.memory()
+        size_of::<Self>()
+            + self.sources.memory()
+            + self.names.index.memory()
+            + self.names.classes.memory()
+            + self.named.memory()
+            + self.patterns.memory()
+            + self.clients.memory()
     }
 
-    /// The best rules for one suffix of the asked name that reach at least so far.
-    fn best_for_suffix(&self, suffix: &[u8], reach: Reach, groups: GroupSet) -> Best<&DomainRule> {
-        let mut best = Best::default();
-        for rule in self.domains.rules_for(suffix) {
-            if rule.reach >= reach && self.sources.groups(rule.list).intersects(groups) {
-                best.offer(rule.action, rule, |a, b| (a.reach, a.list).cmp(&(b.reach, b.list)));
+    /// The rule that decides, among those of lists in this mode.
+    fn decide<'a>(&'a self, question: &Question<'a>, mode: Mode) -> Option<(Action, Match<'a>)> {
+        let mut below = None;
+        loop {
+            let candidate = self.best(question, mode, below)?;
+            if let Some(found) = self.verify(&candidate) {
+                return Some((candidate.rank.strength.action(), found));
             }
+            // Another name that looks the same; the next best rule may be for this one.
+            below = Some(candidate.rank);
+        }
+    }
+
+    /// The first rule in order of precedence that counts for the asker, behind this one.
+    fn best<'a>(
+        &self,
+        question: &Question<'a>,
+        mode: Mode,
+        below: Option<Rank>,
+    ) -> Option<Candidate<'a>> {
+        let mut best: Option<Candidate<'a>> = None;
+        let mut offer = |candidate: Candidate<'a>| {
+            let is_better = best.as_ref().is_none_or(|best| candidate.rank < best.rank)
+                && below.is_none_or(|below| candidate.rank > below);
+            if is_better && self.counts(&candidate, question, mode) {
+                best = Some(candidate);
+            }
+        };
+        self.visit_names(question.name, &mut offer);
+        if !self.patterns.is_empty() {
+            self.visit_patterns(question.name, &mut offer);
         }
         best
     }
 
-    /// Completes the verdict of the rules for names, which allow nothing and may block.
-    fn verdict_with_patterns(
-        &self,
-        name: &Name,
-        groups: GroupSet,
-        block: Option<&DomainRule>,
-    ) -> Verdict<'_> {
-        let best = self.best_pattern(name, groups);
-        match (best.allow, block, best.block) {
-            (Some(allow), ..) => Verdict::Allow(self.pattern_match(allow)),
-            (None, Some(block), _) => Verdict::Block(self.domain_match(block)),
-            (None, None, Some(block)) => Verdict::Block(self.pattern_match(block)),
-            (None, None, None) => Verdict::Pass,
-        }
-    }
-
-    fn best_pattern(&self, name: &Name, groups: GroupSet) -> Best<&PatternRule> {
-        let mut best = Best::default();
-        if self.patterns.len() == 0 {
-            return best;
-        }
-        let text = Text::new(name);
-        let text = text.as_str();
-        self.patterns.for_each_candidate(text, |candidate: Candidate<'_>| {
-            let rule = candidate.0;
-            let Origin { action, list, .. } = rule.origin;
-            if self.sources.groups(list).intersects(groups) && candidate.matches(text) {
-                best.offer(action, rule, |a, b| a.place().cmp(&b.place()));
+    /// Calls `visit` with every rule for the name or a parent of it.
+    pub(crate) fn visit_names<'a>(&self, name: &'a Name, visit: &mut impl FnMut(Candidate<'a>)) {
+        let mut labels = 0;
+        self.seed.walk(name.as_octets(), |hash, distance| {
+            labels += 1;
+            if labels >= self.names.fewest_labels {
+                for class in self.names.index.find(hash) {
+                    self.visit_class(class, (hash, distance), name, visit);
+                }
+            }
+            for id in self.named.find(hash) {
+                self.visit_named(*id, distance, name, visit);
             }
         });
-        best
     }
 
-    fn domain_match<'a>(&'a self, rule: &DomainRule) -> Match<'a> {
-        Match {
-            list: self.sources.name(rule.list),
-            line: rule.line,
-            rule: Wording::Domain(rule.reach, self.domains.name(rule)),
+    fn visit_class<'a>(
+        &self,
+        class: u16,
+        (hash, distance): (u64, usize),
+        name: &'a Name,
+        visit: &mut impl FnMut(Candidate<'a>),
+    ) {
+        let suffix = name.as_wire().get(distance..).unwrap_or_default();
+        for say in self.names.classes.says(class) {
+            if say.kind.reaches(distance == 0) {
+                visit(Candidate::name(hash, suffix, distance, *say));
+            }
         }
     }
 
-    fn pattern_match<'a>(&'a self, rule: &'a PatternRule) -> Match<'a> {
-        Match {
-            list: self.sources.name(rule.origin.list),
-            line: rule.origin.line,
-            rule: Wording::Pattern(&rule.pattern),
+    fn visit_named<'a>(
+        &self,
+        id: SpecialId,
+        distance: usize,
+        name: &Name,
+        visit: &mut impl FnMut(Candidate<'a>),
+    ) {
+        let suffix = name.as_wire().get(distance..).unwrap_or_default();
+        let rule = self.sources.special(id).map(|(_, special)| &special.rule);
+        let is_it = rule.is_some_and(|rule| match &rule.target {
+            Target::Exact(name) => distance == 0 && name.as_wire() == suffix,
+            Target::Subtree(name) => name.as_wire() == suffix,
+            Target::Pattern(_) => false,
+        });
+        if is_it {
+            visit(self.special(id, Some(distance)));
         }
     }
-}
 
-/// The best allow rule and the best block rule seen so far.
-struct Best<R> {
-    allow: Option<R>,
-    block: Option<R>,
-}
+    /// Calls `visit` with every pattern rule that the name's text may match.
+    pub(crate) fn visit_patterns<'a>(&self, name: &'a Name, visit: &mut impl FnMut(Candidate<'a>)) {
+        let text = Text::new(name);
+        self.patterns.for_each_candidate(text.as_str(), |id| {
+            let candidate = self.special(id, None);
+            visit(candidate);
+        });
+    }
 
-impl<R> Best<R> {
-    /// Keeps the rule if nothing of its action was there, or something that compares greater.
-    fn offer(&mut self, action: Action, rule: R, compare: impl FnOnce(&R, &R) -> Ordering) {
-        let place = match action {
-            Action::Allow => &mut self.allow,
-            Action::Block => &mut self.block,
+    fn special<'a>(&self, id: SpecialId, distance: Option<usize>) -> Candidate<'a> {
+        let special = self.sources.special(id);
+        let (action, rule) = match special {
+            Some((member, special)) if member.action == Action::Block => {
+                (special.rule.action, Some(&special.rule))
+            }
+            Some((_, special)) => (Action::Allow, Some(&special.rule)),
+            None => (Action::Allow, None),
         };
-        if place.as_ref().is_none_or(|held| compare(&rule, held).is_lt()) {
-            *place = Some(rule);
-        }
+        let terms = rule.and_then(|rule| rule.terms.as_deref());
+        let is_exact = rule.is_some_and(|rule| matches!(rule.target, Target::Exact(_)));
+        Candidate::special(id, Strength::of_special(action, terms), distance, is_exact)
     }
-}
 
-impl<R> Default for Best<R> {
-    fn default() -> Self {
-        Self { allow: None, block: None }
+    /// Whether a rule counts for who asks. What is cheap to find out is found out first.
+    fn counts(&self, candidate: &Candidate<'_>, question: &Question<'_>, mode: Mode) -> bool {
+        let member = self.sources.get(candidate.rank.list);
+        let is_meant = member.is_some_and(|member| {
+            member.mode == mode && member.groups.intersects(question.asker.groups)
+        });
+        is_meant
+            && match candidate.found {
+                Found::Name { .. } => true,
+                Found::Special(id) => self.special_holds(id, question),
+            }
+    }
+
+    fn special_holds(&self, id: SpecialId, question: &Question<'_>) -> bool {
+        let Some((_, special)) = self.sources.special(id) else { return false };
+        let terms = special.rule.terms.as_deref();
+        let holds = terms.is_none_or(|terms| {
+            terms.hold(question.name, question.qtype) && self.clients.hold(id, question.asker.marks)
+        });
+        let is_pattern = matches!(special.rule.target, Target::Pattern(_));
+        holds && (!is_pattern || self.looks_like(id, Text::new(question.name).as_str()))
+    }
+
+    /// Whether a pattern matches the text of a name, as far as it is one.
+    pub(crate) fn looks_like(&self, id: SpecialId, text: &str) -> bool {
+        self.sources.special(id).is_some_and(|(_, special)| match &special.rule.target {
+            Target::Pattern(pattern) => {
+                let terms = special.rule.terms.as_deref();
+                pattern.matches(text) != terms.is_some_and(|terms| terms.is_inverted)
+            }
+            Target::Exact(_) | Target::Subtree(_) => true,
+        })
+    }
+
+    /// Looks a rule up in its list, octet by octet; nothing where it is for another name.
+    pub(crate) fn verify<'a>(&'a self, candidate: &Candidate<'a>) -> Option<Match<'a>> {
+        let member = self.sources.get(candidate.rank.list)?;
+        let (line, rule) = match candidate.found {
+            Found::Name { hash, suffix, say } => {
+                (self.line(hash, suffix, say)?, Wording::Name(say.kind, suffix))
+            }
+            Found::Special(id) => {
+                let (_, special) = self.sources.special(id)?;
+                (special.line, Wording::Special(&special.rule))
+            }
+        };
+        Some(Match { list: &member.name, number: candidate.rank.list, line, rule })
+    }
+
+    fn line(&self, hash: u64, suffix: &[u8], say: Say) -> Option<u32> {
+        let member = self.sources.get(say.list)?;
+        let line = |kind| member.list.blocks.find(hash, kind, suffix);
+        let found: io::Result<Option<u32>> = match (member.action, line(say.kind)) {
+            // The list itself may say "block" where its source says "allow".
+            (Action::Allow, Ok(None)) => line(say.kind.of_block()),
+            (_, found) => found,
+        };
+        found.unwrap_or_else(|_| {
+            self.unreadable.fetch_add(1, Ordering::Relaxed);
+            None
+        })
     }
 }

@@ -6,12 +6,14 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
+use crate::hash::Octets;
+
 pub(crate) mod text;
 
 /// A domain name in lower-case wire form, held inline.
 ///
 /// Length-prefixed labels that end in the root's zero, at most 255 octets (RFC 1035 section 3.1).
-/// Two names are equal when their octets are; ASCII case is gone by then. A copy moves 256 octets.
+/// Two names are equal when their octets are; ASCII case is gone by then. A copy moves 264 octets.
 ///
 /// ```
 /// let name = blocker::Name::parse("WWW.Example.")?;
@@ -21,13 +23,13 @@ pub(crate) mod text;
 /// ```
 #[derive(Clone, Copy)]
 pub struct Name {
-    octets: [u8; MAX_NAME],
+    octets: Octets,
     length: u8,
 }
 
 impl Name {
     /// The root of the tree, `.`.
-    pub const ROOT: Self = Self { octets: [0; MAX_NAME], length: 1 };
+    pub const ROOT: Self = Self { octets: EMPTY, length: 1 };
 
     /// Reads a name in presentation form; the trailing dot is optional.
     ///
@@ -73,6 +75,11 @@ impl Name {
         self.octets.get(..usize::from(self.length)).unwrap_or_default()
     }
 
+    /// The wire form with zeros behind it.
+    pub(crate) const fn as_octets(&self) -> &Octets {
+        &self.octets
+    }
+
     /// The name itself and each of its parents in wire form, down to the top-level label.
     pub fn suffixes(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = self.as_wire();
@@ -112,7 +119,8 @@ impl Name {
     #[inline]
     fn from_canonical(wire: &[u8]) -> Result<Self, NameError> {
         let length = u8::try_from(wire.len()).map_err(|_| NameError::TooLong)?;
-        let mut name = Self { octets: [0; MAX_NAME], length };
+        let mut name = Self { octets: EMPTY, length };
+        // The length fits into an octet, and so does the name into its room.
         name.octets.get_mut(..wire.len()).ok_or(NameError::TooLong)?.copy_from_slice(wire);
         Ok(name)
     }
@@ -207,6 +215,12 @@ pub(crate) fn labels(wire: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// The name that these octets begin with, its root included.
+pub(crate) fn first(octets: &[u8]) -> &[u8] {
+    let length: usize = labels(octets).map(|label| label.len() + 1).sum();
+    octets.get(..=length).unwrap_or_default()
+}
+
 /// The first label and what follows it; nothing at the root.
 fn split_label(wire: &[u8]) -> Option<(&[u8], &[u8])> {
     let (&length, rest) = wire.split_first()?;
@@ -217,7 +231,9 @@ fn split_label(wire: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// Most octets of a name in wire form: RFC 1035 section 2.3.4.
-const MAX_NAME: usize = 255;
+pub(crate) const MAX_NAME: usize = 255;
+/// Room for a name, all zero.
+const EMPTY: Octets = [0; size_of::<Octets>()];
 /// Most octets of a label: RFC 1035 section 2.3.4.
 const MAX_LABEL: u8 = 63;
 

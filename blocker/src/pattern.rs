@@ -6,14 +6,12 @@ use std::fmt;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
-use crate::rule::Origin;
-use crate::source::Action;
+use crate::rule::{Rule, Target};
+use crate::source::{Sources, SpecialId};
 
-pub(crate) use collected::CollectedPatterns;
 pub(crate) use expression::Expression;
 pub(crate) use glob::{Glob, Start};
 
-mod collected;
 mod expression;
 mod glob;
 
@@ -35,7 +33,7 @@ impl Pattern {
         }
     }
 
-    fn matches(&self, text: &str) -> bool {
+    pub(crate) fn matches(&self, text: &str) -> bool {
         match self {
             Self::Glob(glob) => glob.matches(text),
             Self::Regex(expression) => expression.matches(text),
@@ -43,11 +41,18 @@ impl Pattern {
     }
 
     /// Bytes held on the heap.
-    fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         match self {
             Self::Glob(glob) => glob.memory(),
             Self::Regex(expression) => expression.memory(),
         }
+    }
+}
+
+impl PartialEq for Pattern {
+    /// Patterns are the same when they are written the same way.
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
     }
 }
 
@@ -60,48 +65,38 @@ impl fmt::Display for Pattern {
     }
 }
 
-/// A pattern and where it came from.
-#[derive(Debug)]
-pub(crate) struct PatternRule {
-    pub(crate) pattern: Pattern,
-    pub(crate) origin: Origin,
-}
-
-impl PatternRule {
-    /// Where the rule stands; the first of several that match is reported.
-    pub(crate) const fn place(&self) -> (u16, u32) {
-        (self.origin.list, self.origin.line)
-    }
-}
-
-/// All patterns of a matcher, ready to be searched.
+/// The pattern rules of a matcher, ready to be searched.
 #[derive(Debug, Default)]
 pub(crate) struct Patterns {
-    rules: Box<[PatternRule]>,
     literals: Option<AhoCorasick>,
     /// For each literal, by its number in the automaton, the rules that it stands for.
-    owners: Box<[Box<[u32]>]>,
+    owners: Box<[Box<[SpecialId]>]>,
     /// Rules without a literal, which have to be tried on every name.
-    unguarded: Box<[u32]>,
-    has_allow: bool,
+    unguarded: Box<[SpecialId]>,
 }
 
 impl Patterns {
-    /// Compiles the literals of all rules together.
+    /// Compiles the literals of these rules together, as far as they are patterns.
     ///
     /// # Errors
     /// When the automaton's numbers overflow, which the limits on patterns rule out.
-    fn new(rules: Vec<PatternRule>) -> Result<Self, aho_corasick::BuildError> {
-        let mut owners: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+    pub(crate) fn new(
+        sources: &Sources,
+        ids: &[SpecialId],
+    ) -> Result<Self, aho_corasick::BuildError> {
+        let mut owners: BTreeMap<&str, Vec<SpecialId>> = BTreeMap::new();
         let mut unguarded = Vec::new();
-        for (number, rule) in (0..).zip(&rules) {
-            match rule.pattern.literal() {
+        for id in ids {
+            let rule = sources.special(*id).map(|(_, special)| &special.rule);
+            let Some(Rule { target: Target::Pattern(pattern), terms, .. }) = rule else { continue };
+            let is_inverted = terms.as_ref().is_some_and(|terms| terms.is_inverted);
+            match pattern.literal().filter(|literal| !is_inverted && !literal.is_empty()) {
                 // The beginning of what must occur must occur too.
                 Some(literal) => {
                     let beginning = literal.get(..MAX_LITERAL).unwrap_or(literal);
-                    owners.entry(beginning).or_default().push(number);
+                    owners.entry(beginning).or_default().push(*id);
                 }
-                None => unguarded.push(number),
+                None => unguarded.push(*id),
             }
         }
         let literals = match owners.len() {
@@ -112,64 +107,35 @@ impl Patterns {
             literals,
             owners: owners.into_values().map(Vec::into_boxed_slice).collect(),
             unguarded: unguarded.into(),
-            has_allow: rules.iter().any(|rule| rule.origin.action == Action::Allow),
-            rules: rules.into(),
         })
     }
 
     /// Calls `visit` once with every rule that may match.
-    pub(crate) fn for_each_candidate<'a>(
-        &'a self,
-        text: &str,
-        mut visit: impl FnMut(Candidate<'a>),
-    ) {
-        let mut visit_all = |numbers: &[u32]| {
-            let rule = |number: &u32| self.rules.get(usize::try_from(*number).ok()?);
-            numbers.iter().filter_map(rule).map(Candidate).for_each(&mut visit);
-        };
-        visit_all(&self.unguarded);
+    pub(crate) fn for_each_candidate(&self, text: &str, mut visit: impl FnMut(SpecialId)) {
+        self.unguarded.iter().copied().for_each(&mut visit);
         for found in self.literals.iter().flat_map(|literals| literals.find_overlapping_iter(text))
         {
             // Without this, `a` would have its rules tried as often as it occurs in `aaaa.example`.
             let literal = text.get(found.range()).unwrap_or_default();
             let is_first = text.find(literal) == Some(found.start());
             if let Some(owners) = self.owners.get(found.pattern().as_usize()).filter(|_| is_first) {
-                visit_all(owners);
+                owners.iter().copied().for_each(&mut visit);
             }
         }
     }
 
-    /// Whether any rule allows names.
-    pub(crate) const fn has_allow(&self) -> bool {
-        self.has_allow
+    /// Whether there is no pattern rule at all.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.literals.is_none() && self.unguarded.is_empty()
     }
 
-    /// How many rules there are.
-    pub(crate) const fn len(&self) -> usize {
-        self.rules.len()
-    }
-
-    /// Bytes held on the heap.
+    /// Bytes held on the heap, the rules themselves left out.
     pub(crate) fn memory(&self) -> usize {
-        let patterns: usize = self.rules.iter().map(|rule| rule.pattern.memory()).sum();
-        let owners: usize = self.owners.iter().map(|numbers| size_of_val(&**numbers)).sum();
-        patterns
-            + owners
-            + size_of_val(&*self.rules)
+        let owners: usize = self.owners.iter().map(|ids| size_of_val(&**ids)).sum();
+        owners
             + size_of_val(&*self.owners)
             + size_of_val(&*self.unguarded)
             + self.literals.as_ref().map_or(0, AhoCorasick::memory_usage)
-    }
-}
-
-/// A rule whose literal occurs in the name.
-#[derive(Clone, Copy)]
-pub(crate) struct Candidate<'a>(pub(crate) &'a PatternRule);
-
-impl Candidate<'_> {
-    /// Whether the whole pattern matches. Costs more than any question about the rule's origin.
-    pub(crate) fn matches(self, text: &str) -> bool {
-        self.0.pattern.matches(text)
     }
 }
 

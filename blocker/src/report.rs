@@ -20,7 +20,7 @@ pub struct ListReport {
     pub duplicates: usize,
     /// Lines that were meant as rules but cannot be used.
     pub rejected: usize,
-    /// Lines that are right in a browser but say nothing about names: cosmetic and path rules.
+    /// Lines that are right in a browser but say nothing about names: rules about pages and paths.
     pub not_dns: usize,
     /// The first rejected lines, at most ten.
     pub samples: Vec<Rejection>,
@@ -47,10 +47,10 @@ impl ListReport {
 /// ```
 /// # use blocker::{Action, GroupSet, Matcher, Source};
 /// # let ads = Source { name: "ads", action: Action::Block, groups: GroupSet::default() };
-/// let rejection = Matcher::builder().add_line(&ads, 7, "||ads.example^$script").unwrap_err();
+/// let rejection = Matcher::builder().add_line(&ads, 7, "||ads.example^$ctag=tv").unwrap_err();
 /// assert_eq!(
 ///     rejection.to_string(),
-///     "line 7: the modifier `script` is not supported: `||ads.example^$script`",
+///     "line 7: the modifier `ctag` is not supported: `||ads.example^$ctag=tv`",
 /// );
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -93,6 +93,15 @@ pub enum Reason {
     /// An address stands where a name should.
     #[error("this is an address, not a name")]
     Address,
+    /// A rule that lets names through and says what to answer for them.
+    #[error("a rule that allows cannot say what is answered; leave out `dnsrewrite` or `reply`")]
+    AllowWithReply,
+    /// A regular expression that allows for misspellings, which Pi-hole's may.
+    #[error("approximate matching is not supported; write the spellings out: `(ads|adz)`")]
+    Approximate,
+    /// A regular expression that refers to what it has found.
+    #[error("back references are not supported; write the repeated part out")]
+    BackReference,
     /// A character that no host name has.
     #[error("`{}` does not belong in a name", .0.escape_default())]
     BadCharacter(char),
@@ -102,11 +111,24 @@ pub enum Reason {
     /// The regular expression cannot be read.
     #[error("the regular expression is wrong: {0}")]
     BadRegex(Box<str>),
+    /// A modifier or an option has a value that it does not take.
+    #[error("`{option}` cannot be `{found}`; it takes {wanted}")]
+    BadValue {
+        /// The modifier or option.
+        option: &'static str,
+        /// What it was set to.
+        found: Box<str>,
+        /// What it may be.
+        wanted: &'static str,
+    },
+    /// A regular expression without its slashes.
+    #[error("write a regular expression between slashes: `/^ads[0-9]/`")]
+    BareRegex,
     /// A rule that hides parts of a page.
     #[error("cosmetic rules say nothing about names")]
     Cosmetic,
-    /// A dnsmasq option that blocks nothing.
-    #[error("the dnsmasq option `{0}` blocks nothing")]
+    /// An option of dnsmasq, unbound or BIND that blocks nothing.
+    #[error("the option `{0}` blocks nothing")]
     Directive(Box<str>),
     /// A dnsmasq line that says where to send the name.
     #[error("this line forwards the name, it does not block it")]
@@ -114,15 +136,21 @@ pub enum Reason {
     /// The line is longer than any rule.
     #[error("the line has more than {MAX_LINE} octets")]
     LineTooLong,
+    /// An unbound line that gives a name data of its own.
+    #[error("this line gives the name data, it does not block it; write a local record")]
+    LocalData,
     /// An adblock modifier that changes when the rule applies.
     #[error("the modifier `{0}` is not supported")]
     Modifier(Box<str>),
-    /// The name has letters outside ASCII.
-    #[error("the name is not ASCII; write it in its `xn--` form")]
+    /// The name has letters outside ASCII that have no `xn--` form.
+    #[error("the name is not ASCII and has no `xn--` form")]
     NotAscii,
     /// The line's octets are no text.
     #[error("the line is not UTF-8")]
     NotUtf8,
+    /// An adblock modifier that only makes sense inside a browser.
+    #[error("the modifier `{0}` is about parts of pages, and says nothing about names")]
+    PageOnly(Box<str>),
     /// A rule for part of a web site.
     #[error("path rules say nothing about names")]
     Path,
@@ -135,6 +163,9 @@ pub enum Reason {
     /// Something follows a plain name.
     #[error("only the names of a hosts line may stand in a row, after an address")]
     SeveralNames,
+    /// What was found out when the list was compiled.
+    #[error("{0}")]
+    Told(Box<str>),
     /// The matcher has as many lists as it can number.
     #[error("there are too many lists; merge some")]
     TooManyLists,
@@ -144,13 +175,31 @@ pub enum Reason {
     /// The matcher has as many rules as it can number.
     #[error("there are too many rules; remove a list")]
     TooManyRules,
+    /// A policy zone's rule about something other than the name that is asked for.
+    #[error("`{0}` triggers are not supported; only names are")]
+    Trigger(Box<str>),
+    /// A modifier or an option stands in one rule again.
+    #[error("`{0}` stands there twice; write one with both values, or two rules")]
+    Twice(&'static str),
+    /// Something other than Pi-hole's options follows a regular expression.
+    #[error("the option `{0}` is not known; there are `querytype`, `invert` and `reply`")]
+    UnknownOption(Box<str>),
+    /// A policy zone's rule that asks for something we do not do.
+    #[error("the policy zone action `{0}` is not supported")]
+    ZoneAction(Box<str>),
+    /// A policy zone's record that is neither an address nor another name.
+    #[error("`{0}` records in a policy zone are not supported; write a local record")]
+    ZoneRecord(Box<str>),
+    /// An unbound zone whose names are answered as if it were not there.
+    #[error("a local zone of type `{0}` blocks nothing; write `@@||name^` to allow names")]
+    ZoneType(Box<str>),
 }
 
 impl Reason {
     /// Whether the line is a good rule for browsers that has no meaning for the DNS.
     #[must_use]
     pub const fn is_not_dns(&self) -> bool {
-        matches!(self, Self::Cosmetic | Self::Path)
+        matches!(self, Self::Cosmetic | Self::PageOnly(_) | Self::Path)
     }
 }
 

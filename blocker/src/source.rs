@@ -1,13 +1,13 @@
-//! The origin of rules goes in, a small number comes out, because every rule carries it.
+//! Where rules come from, what they do and whom they concern, by a number that fits into a rule.
 
-use std::hash::BuildHasher;
+use std::sync::Arc;
 
-use hashbrown::{DefaultHashBuilder, HashTable};
-
+use crate::class::MAX_LISTS;
+use crate::compiled::{CompiledList, Special};
 use crate::group::GroupSet;
 
-/// What happens to a name that a rule matches.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+/// What a rule does with a name.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Action {
     /// The name is answered as if no list had it.
     Allow,
@@ -31,83 +31,73 @@ pub struct Source<'a> {
     pub groups: GroupSet,
 }
 
-/// Every source seen so far, each once per name and group set, in the order of their arrival.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Sources {
-    lists: Vec<List>,
-    numbers: HashTable<u16>,
-    hasher: DefaultHashBuilder,
+/// Whether the rules of a list decide.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Mode {
+    /// They do.
+    #[default]
+    Enforce,
+    /// They only tell what they would have blocked.
+    Shadow,
 }
 
-/// What is kept of a source.
-#[derive(Clone, Debug)]
-struct List {
-    name: Box<str>,
-    groups: GroupSet,
+/// A list as a part of a matcher.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) name: Box<str>,
+    pub(crate) action: Action,
+    pub(crate) groups: GroupSet,
+    pub(crate) mode: Mode,
+    pub(crate) list: Arc<CompiledList>,
+}
+
+/// The lists of a matcher, in the order in which they were added.
+#[derive(Debug, Default)]
+pub(crate) struct Sources(Vec<Member>);
+
+/// A special rule, by its list and its place there.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) struct SpecialId {
+    pub(crate) list: u16,
+    pub(crate) place: u32,
 }
 
 impl Sources {
-    /// The number of this source, or nothing when there are too many already.
-    pub(crate) fn number(&mut self, source: &Source<'_>) -> Option<u16> {
-        let Self { lists, numbers, hasher } = self;
-        let hash = hasher.hash_one((source.name, source.groups));
-        let is_same = |&number: &u16| {
-            lists
-                .get(usize::from(number))
-                .is_some_and(|list| *list.name == *source.name && list.groups == source.groups)
-        };
-        if let Some(&number) = numbers.find(hash, is_same) {
-            return Some(number);
+    /// Adds a list, unless there are too many.
+    pub(crate) fn push(&mut self, member: Member) -> bool {
+        let has_room = self.0.len() < usize::from(MAX_LISTS);
+        if has_room {
+            self.0.push(member);
         }
-        let number = u16::try_from(lists.len()).ok().filter(|&number| number < MAX_LISTS)?;
-        lists.push(List { name: source.name.into(), groups: source.groups });
-        numbers.insert_unique(hash, number, |&number| {
-            let list = lists.get(usize::from(number));
-            list.map_or(0, |list| hasher.hash_one((&*list.name, list.groups)))
-        });
-        Some(number)
+        has_room
     }
 
-    /// The name of a source.
-    pub(crate) fn name(&self, number: u16) -> &str {
-        self.lists.get(usize::from(number)).map_or("", |list| &list.name)
+    pub(crate) fn get(&self, number: u16) -> Option<&Member> {
+        self.0.get(usize::from(number))
     }
 
-    /// Whom the rules of a source concern.
-    pub(crate) fn groups(&self, number: u16) -> GroupSet {
-        self.lists.get(usize::from(number)).map_or(GroupSet::EMPTY, |list| list.groups)
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Member> {
+        self.0.iter()
     }
 
-    /// Gives back the memory that further sources would have needed.
-    pub(crate) fn shrink(&mut self) {
-        self.lists.shrink_to_fit();
+    /// Every special rule of every list, in order.
+    pub(crate) fn specials(&self) -> impl Iterator<Item = (SpecialId, &Special)> {
+        (0..).zip(&self.0).flat_map(|(list, member)| {
+            let place = move |(place, special)| (SpecialId { list, place }, special);
+            (0..).zip(&member.list.specials).map(place)
+        })
     }
 
-    /// Bytes held on the heap.
+    /// A special rule and the list that it is of.
+    pub(crate) fn special(&self, id: SpecialId) -> Option<(&Member, &Special)> {
+        let member = self.get(id.list)?;
+        Some((member, member.list.specials.get(usize::try_from(id.place).ok()?)?))
+    }
+
+    /// Bytes held on the heap, the lists included.
     pub(crate) fn memory(&self) -> usize {
-        let names: usize = self.lists.iter().map(|list| list.name.len()).sum();
-        names + self.lists.capacity() * size_of::<List>() + self.numbers.allocation_size()
-    }
-}
-
-/// Most sources of one matcher, so that a rule's fits in two octets. People have a handful of
-/// lists; the table of rules adds one for each set of groups it uses.
-pub(crate) const MAX_LISTS: u16 = u16::MAX;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::group::GroupId;
-
-    #[test]
-    fn a_source_keeps_its_number_and_other_groups_make_another_source() {
-        let ads = Source { name: "ads", action: Action::Block, groups: GroupSet::default() };
-        let kids = GroupSet::single(GroupId::new(3).unwrap());
-        let mut sources = Sources::default();
-
-        assert_eq!(sources.number(&ads), Some(0));
-        assert_eq!(sources.number(&Source { groups: kids, ..ads }), Some(1));
-        assert_eq!(sources.number(&Source { action: Action::Allow, ..ads }), Some(0));
-        assert_eq!((sources.name(1), sources.groups(1)), ("ads", kids));
+        let lists: usize =
+            self.0.iter().map(|member| member.name.len() + member.list.memory()).sum();
+        lists + self.0.capacity() * size_of::<Member>()
     }
 }

@@ -3,18 +3,19 @@
 use std::fmt;
 
 use crate::name::text;
-use crate::pattern::Pattern;
-use crate::rule::Reach;
+use crate::rule::{Kind, Reach, Rule};
+use crate::terms::Reply;
 
 /// What the lists say about a name.
 ///
 /// ```
-/// # use blocker::{Action, GroupSet, Matcher, Name, Source};
+/// # use blocker::{Action, GroupSet, Matcher, Name, Question, Source};
 /// # let ads = Source { name: "ads", action: Action::Block, groups: GroupSet::default() };
 /// # let mut builder = Matcher::builder();
 /// # builder.add_list(&ads, b"||ads.example^");
 /// # let matcher = builder.build()?;
-/// let verdict = matcher.verdict(&Name::parse("x.ads.example")?, GroupSet::default());
+/// let name = Name::parse("x.ads.example")?;
+/// let verdict = matcher.verdict(&Question::new(&name, GroupSet::default()));
 /// let found = verdict.found().unwrap();
 /// assert_eq!((found.list, found.line), ("ads", 1));
 /// assert_eq!(found.rule().to_string(), "||ads.example^");
@@ -62,12 +63,13 @@ impl<'a> Verdict<'a> {
 /// The rule that decided about a name.
 ///
 /// ```
-/// # use blocker::{Action, GroupSet, Matcher, Name, Source};
+/// # use blocker::{Action, GroupSet, Matcher, Name, Question, Source};
 /// # let mut builder = Matcher::builder();
 /// let rules = Source { name: "rules", action: Action::Allow, groups: GroupSet::default() };
 /// builder.add_line(&rules, 12, "/^cdn[0-9]/")?;
 /// let matcher = builder.build()?;
-/// let verdict = matcher.verdict(&Name::parse("cdn7.example")?, GroupSet::default());
+/// let name = Name::parse("cdn7.example")?;
+/// let verdict = matcher.verdict(&Question::new(&name, GroupSet::default()));
 /// assert!(verdict.found().is_some_and(|found| found.line == 12));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -77,15 +79,31 @@ pub struct Match<'a> {
     pub list: &'a str,
     /// The rule's line there.
     pub line: u32,
+    pub(crate) number: u16,
     pub(crate) rule: Wording<'a>,
 }
 
 impl<'a> Match<'a> {
+    /// The number of the list, in the order in which lists were added.
+    #[must_use]
+    pub fn number(&self) -> usize {
+        self.number.into()
+    }
+
+    /// What the rule wants to be answered, if it says so.
+    #[must_use]
+    pub fn reply(&self) -> Option<&'a Reply> {
+        match self.rule {
+            Wording::Name(..) => None,
+            Wording::Special(rule) => rule.terms.as_ref()?.reply.as_ref(),
+        }
+    }
+
     /// The rule in normal form: `ads.example`, `||ads.example^`, `||ad*.example^` or `/regex/`.
     ///
     /// An allow rule looks the same; the [`Verdict`] tells which one it is.
     #[must_use]
-    pub const fn rule(&self) -> impl fmt::Display + use<'a> {
+    pub fn rule(&self) -> impl fmt::Display + use<'a> {
         self.rule
     }
 }
@@ -94,21 +112,28 @@ impl<'a> Match<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Wording<'a> {
     /// A rule for a name, in wire form.
-    Domain(Reach, &'a [u8]),
-    /// A rule about the text of names.
-    Pattern(&'a Pattern),
+    Name(Kind, &'a [u8]),
+    /// A rule that is more than that.
+    Special(&'a Rule),
 }
 
 impl fmt::Display for Wording<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Domain(Reach::Exact, name) => text::write(name, formatter),
-            Self::Domain(Reach::Subtree, name) => {
-                formatter.write_str("||")?;
+            Self::Name(kind, name) => {
+                let (start, end) = match kind.reach() {
+                    Reach::Exact => ("", ""),
+                    Reach::Subtree => ("||", "^"),
+                };
+                formatter.write_str(start)?;
                 text::write(name, formatter)?;
-                formatter.write_str("^")
+                formatter.write_str(end)?;
+                formatter.write_str(if kind.is_important() { "$important" } else { "" })
             }
-            Self::Pattern(pattern) => pattern.fmt(formatter),
+            Self::Special(Rule { target, terms, .. }) => {
+                target.fmt(formatter)?;
+                terms.as_ref().map_or(Ok(()), |terms| terms.fmt(formatter))
+            }
         }
     }
 }

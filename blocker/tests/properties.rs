@@ -6,7 +6,7 @@
     reason = "a helper that fails fails its test"
 )]
 
-use blocker::{Action, GroupId, GroupSet, Matcher, Name, Source, Verdict};
+use blocker::{Action, GroupId, GroupSet, Matcher, Name, Question, Source, Verdict};
 
 /// A small generator of even enough numbers (xorshift64*).
 struct Random(u64);
@@ -67,7 +67,7 @@ impl Plain {
             Form::Glob | Form::LabelGlob => random.glob(),
         };
         // `*.a` means `||a^` and is not a glob, in plain lines and behind `||` alike.
-        let (form, text) = match text.strip_prefix("*.") {
+        let (form, text) = match text.trim_start_matches('*').strip_prefix('.') {
             Some(parent) if !parent.contains('*') => (Form::Subtree, parent.to_owned()),
             _ => (form, text),
         };
@@ -160,7 +160,7 @@ fn verdicts_are_those_of_trying_every_rule() {
             let (name, asker) = (random.name(), random_groups(&mut random));
 
             let asked = Name::parse(&name).unwrap();
-            let verdict = match matcher.verdict(&asked, asker) {
+            let verdict = match matcher.verdict(&Question::new(&asked, asker)) {
                 Verdict::Pass => None,
                 Verdict::Allow(found) => Some((Action::Allow, found.list.parse().unwrap())),
                 Verdict::Block(found) => Some((Action::Block, found.list.parse().unwrap())),
@@ -187,8 +187,8 @@ fn the_search_for_literals_changes_no_regular_expression() {
 
         for _ in 0..20 {
             let name = Name::parse(&random.name()).unwrap();
-            let is_match = unguarded.verdict(&name, GroupSet::ALL).is_block();
-            let verdict = guarded.verdict(&name, GroupSet::ALL);
+            let is_match = unguarded.verdict(&Question::new(&name, GroupSet::ALL)).is_block();
+            let verdict = guarded.verdict(&Question::new(&name, GroupSet::ALL));
             assert_eq!(verdict.is_block(), is_match, "{expression} on {name}");
             matched += usize::from(is_match);
         }
@@ -282,7 +282,8 @@ fn any_octets_are_a_list() {
         assert!(report.rejected + report.not_dns <= lines);
         let matcher = builder.build().unwrap();
         assert_eq!(matcher.rules(), report.rules);
-        let _ = matcher.verdict(&Name::parse(&random.name()).unwrap(), GroupSet::ALL);
+        let name = Name::parse(&random.name()).unwrap();
+        let _ = matcher.verdict(&Question::new(&name, GroupSet::ALL));
     }
 }
 

@@ -1,7 +1,9 @@
 //! Lists of several sources go in, and the right one decides: by action, group, place and order.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
-use blocker::{Action, GroupId, GroupSet, Matcher, MatcherBuilder, Name, Source, Verdict};
+use blocker::{
+    Action, GroupId, GroupSet, Matcher, MatcherBuilder, Name, Question, Source, Verdict,
+};
 
 fn group(number: u8) -> GroupSet {
     GroupSet::single(GroupId::new(number).unwrap())
@@ -22,7 +24,8 @@ fn compile(lists: &[(Source<'_>, &str)]) -> Matcher {
 
 /// The verdict as `action list:line rule`, or `pass`.
 fn ask(matcher: &Matcher, name: &str, groups: GroupSet) -> String {
-    let verdict = matcher.verdict(&Name::parse(name).unwrap(), groups);
+    let name = Name::parse(name).unwrap();
+    let verdict = matcher.verdict(&Question::new(&name, groups));
     let (action, found) = match verdict {
         Verdict::Pass => return "pass".to_owned(),
         Verdict::Allow(found) => ("allow", found),

@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use blocker::{Action, GroupSet, ListReport, Matcher, Name, Source};
+use blocker::{Action, GroupSet, ListReport, Matcher, Name, Question, Source};
 use libfuzzer_sys::fuzz_target;
 
 const LIST: Source<'static> = Source { name: "list", action: Action::Block, groups: GroupSet::ALL };
@@ -45,11 +45,12 @@ fn check_line(text: &str, report: &ListReport) {
 
 /// The rule behind a verdict, as it is shown, is a line that matches the same name.
 fn check_verdict(matcher: &Matcher, name: &Name) {
-    let Some(found) = matcher.verdict(name, GroupSet::ALL).found() else { return };
+    let question = Question::new(name, GroupSet::ALL);
+    let Some(found) = matcher.verdict(&question).found() else { return };
     let shown = found.rule().to_string();
     let mut builder = Matcher::builder();
     let added = builder.add_line(&LIST, 1, &shown);
     assert_eq!(added.as_ref().ok(), Some(&1), "{shown}: {added:?}");
     let Ok(again) = builder.build() else { return };
-    assert!(again.verdict(name, GroupSet::ALL).is_block(), "{shown} does not match {name}");
+    assert!(again.verdict(&question).is_block(), "{shown} does not match {name}");
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use blocker::{Action, GroupSet, Matcher, MatcherBuilder, Name, Source, Verdict};
+use blocker::{Action, GroupSet, Matcher, MatcherBuilder, Name, Question, Source, Verdict};
 
 use super::{Block, Groups};
 use crate::config::Rule;
@@ -97,7 +97,8 @@ fn build(rules: &[Rule], groups: &Groups, wanted: fn(&Rule) -> bool) -> Vec<Type
 
 fn find(rules: &[Typed], name: &Name, qtype: u16, groups: GroupSet) -> Option<u32> {
     let holds = |typed: &&Typed| typed.types.is_empty() || typed.types.contains(&qtype);
-    rules.iter().filter(holds).find_map(|typed| match typed.matcher.verdict(name, groups) {
+    let question = Question::new(name, groups);
+    rules.iter().filter(holds).find_map(|typed| match typed.matcher.verdict(&question) {
         Verdict::Allow(found) | Verdict::Block(found) => Some(found.line),
         Verdict::Pass => None,
     })

@@ -1,54 +1,104 @@
 //! Adblock lines: anchors around a name, `@@` before it, modifiers after it, or a `/regex/`.
 
-use super::{name, plain};
+use super::{name, options, plain};
 use crate::pattern::{Expression, Glob, Pattern, Start};
 use crate::report::Reason;
 use crate::rule::{Rule, Target};
 use crate::source::Action;
+use crate::terms::Terms;
+
+pub(super) use rewrite::{join, reply};
+
+mod clients;
+mod modifiers;
+mod pages;
+mod rewrite;
+mod split;
+
+/// Whether the line begins like no other format's.
+pub(super) fn is_anchored(line: &str) -> bool {
+    line.starts_with("@@") || line.starts_with(['|', '/'])
+}
 
 /// Whether the line has anything of this format.
 pub(super) fn is_rule(line: &str) -> bool {
-    line.starts_with("@@")
-        || line.starts_with(['|', '/'])
-        || line.bytes().any(|byte| matches!(byte, b'^' | b'$'))
+    is_anchored(line) || line.bytes().any(|byte| matches!(byte, b'^' | b'$'))
 }
 
-/// Reads one rule. `$important` is taken as if it were not there; other modifiers narrow a rule
-/// in ways the DNS cannot see, and to ignore them would block too much.
+/// Reads one rule.
+///
+/// What narrows a rule in ways that we cannot tell is never left out, as the rule would block too
+/// much without it.
 pub(super) fn parse(line: &str) -> Result<Rule, Reason> {
     let (action, rule) = match line.strip_prefix("@@") {
         Some(rule) => (Action::Allow, rule),
         None => (Action::Block, line),
     };
-    let target = if let Some((expression, modifiers)) = split_expression(rule) {
-        check_modifiers(modifiers)?;
-        Target::Pattern(Pattern::Regex(Expression::parse(expression)?))
-    } else {
-        let (pattern, modifiers) = rule.split_once('$').unwrap_or((rule, ""));
-        // A path is looked for before the modifiers, which often follow one.
-        let target = target(pattern)?;
-        check_modifiers(modifiers)?;
-        target
-    };
-    Ok(Rule { action, target })
-}
-
-/// The expression between slashes and the modifiers behind them.
-fn split_expression(rule: &str) -> Option<(&str, &str)> {
-    let (expression, rest) = rule.strip_prefix('/')?.rsplit_once('/')?;
-    let modifiers = if rest.is_empty() { rest } else { rest.strip_prefix('$')? };
-    (!expression.is_empty()).then_some((expression, modifiers))
-}
-
-fn check_modifiers(modifiers: &str) -> Result<(), Reason> {
-    let mut each = modifiers.split(',').filter(|modifier| !modifier.is_empty());
-    match each.find(|modifier| *modifier != HARMLESS_MODIFIER) {
-        Some(modifier) => {
-            let name = modifier.split('=').next().unwrap_or(modifier);
-            Err(Reason::Modifier(name.into()))
-        }
-        None => Ok(()),
+    let (body, rest) = Body::split(rule);
+    if matches!(body, Body::Name(name) if rest == "$" && !name.starts_with('|')) {
+        return Err(Reason::BareRegex);
     }
+    let terms = match rest.strip_prefix(';') {
+        Some(options) => options::parse(options),
+        None => modifiers::parse(rest.strip_prefix('$').unwrap_or(rest)),
+    };
+    let terms = match terms {
+        // What is about pages is no mistake, whatever its names look like.
+        Err(reason) if reason.is_not_dns() => return Err(reason),
+        terms => terms,
+    };
+    let target = body.target(terms.as_ref().ok().and_then(Option::as_ref).map(|terms| &**terms))?;
+    let terms = terms?;
+    if action == Action::Allow && terms.as_ref().is_some_and(|terms| terms.reply.is_some()) {
+        return Err(Reason::AllowWithReply);
+    }
+    Ok(Rule { action, target, terms })
+}
+
+/// What a rule is about, without its modifiers.
+enum Body<'a> {
+    /// What stands between slashes.
+    Expression(&'a str),
+    /// A name with anchors.
+    Name(&'a str),
+}
+
+impl<'a> Body<'a> {
+    /// Takes the body from the modifiers or options behind it, which keep their first character.
+    fn split(rule: &'a str) -> (Self, &'a str) {
+        let expression = rule.strip_prefix('/').and_then(split_expression);
+        if let Some((expression, rest)) = expression {
+            return (Self::Expression(expression), rest);
+        }
+        let end = rule.find('$').unwrap_or(rule.len());
+        let (name, rest) = rule.split_at_checked(end).unwrap_or((rule, ""));
+        (Self::Name(name), rest)
+    }
+
+    fn target(&self, terms: Option<&Terms>) -> Result<Target, Reason> {
+        match self {
+            Self::Expression(text) => {
+                let expression = Expression::parse(text)?;
+                if expression.needs_slash() { Err(Reason::Path) } else { Ok(regex(expression)) }
+            }
+            Self::Name("" | "*" | "*^" | "||*" | "||*^")
+                if terms.is_some_and(Terms::are_narrow) =>
+            {
+                Expression::parse(EVERY_NAME).map(regex)
+            }
+            Self::Name(text) => target(text),
+        }
+    }
+}
+
+/// The expression between slashes, and what follows. An expression may hold slashes, and so may
+/// what follows, which begins with the last slash that something can follow.
+fn split_expression(rest: &str) -> Option<(&str, &str)> {
+    rest.rmatch_indices('/').find_map(|(place, _)| {
+        let (expression, after) = (rest.get(..place)?, rest.get(place + 1..)?.trim_start());
+        let is_end = after.is_empty() || after.starts_with(['$', ';']);
+        (is_end && !expression.is_empty()).then_some((expression, after))
+    })
 }
 
 /// Reads a name with the anchors `||`, `|` and `^`.
@@ -61,10 +111,11 @@ fn target(pattern: &str) -> Result<Target, Reason> {
         },
     };
     let unpiped = rest.strip_suffix('|').unwrap_or(rest);
-    let text = unpiped.strip_suffix('^').unwrap_or(unpiped);
+    // `^*` is the end of the name and whatever follows it in an address.
+    let text = unpiped.strip_suffix("^*").or_else(|| unpiped.strip_suffix('^')).unwrap_or(unpiped);
     let has_end = text.len() < rest.len();
     match start {
-        None if has_end => glob(Start::Name, format!("*{text}")),
+        None if has_end && plain::subtree(text).is_none() => glob(Start::Name, format!("*{text}")),
         None => plain::parse(text),
         // `||ads.` means every name with a label `ads` in it; `||ads.example` lacks its `^`.
         Some(start) if !has_end && text.ends_with(['.', '-']) => glob(start, format!("{text}*")),
@@ -86,5 +137,9 @@ fn glob(start: Start, text: impl AsRef<str>) -> Result<Target, Reason> {
     Ok(Target::Pattern(Pattern::Glob(Glob::parse(start, text.as_ref())?)))
 }
 
-/// Raises a rule above others in browsers. Here allow rules beat block rules in any case.
-const HARMLESS_MODIFIER: &str = "important";
+const fn regex(expression: Expression) -> Target {
+    Target::Pattern(Pattern::Regex(expression))
+}
+
+/// An expression that finds something in every name, for rules that only their terms narrow.
+const EVERY_NAME: &str = ".";

@@ -39,8 +39,7 @@ impl<'a> Directive<'a> {
             if text == EVERY_NAME {
                 return Err(Reason::Root);
             }
-            let name = name(plain::subtree(text).unwrap_or(text))?;
-            rules.push(Rule::block(Target::Subtree(name)));
+            rules.push(Rule::block(target(text)?));
         }
         Ok(())
     }
@@ -50,6 +49,16 @@ impl<'a> Directive<'a> {
         let is_sink = |address: IpAddr| address.is_unspecified() || address.is_loopback();
         // `127.0.0.1#5353` is a resolver on this machine, and does not parse as an address.
         self.value.is_empty() || self.value.parse().is_ok_and(is_sink)
+    }
+}
+
+/// What is meant by one of the names: it and all below it. A star in front of a part of a label
+/// stands for whatever ends so.
+fn target(text: &str) -> Result<Target, Reason> {
+    match plain::subtree(text) {
+        Some(parent) => name(parent).map(Target::Subtree),
+        None if text.starts_with('*') => plain::parse(text),
+        None => name(text).map(Target::Subtree),
     }
 }
 

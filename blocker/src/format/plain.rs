@@ -17,8 +17,8 @@ pub(super) fn parse(text: &str) -> Result<Target, Reason> {
     name(text).map(Target::Exact)
 }
 
-/// The name behind a leading `*.` or `.`, if no further wildcard follows.
+/// The name behind a leading `*.` or `.`, if no further wildcard follows. Several stars are one.
 pub(super) fn subtree(text: &str) -> Option<&str> {
-    let parent = text.strip_prefix("*.").or_else(|| text.strip_prefix('.'))?;
+    let parent = text.trim_start_matches('*').strip_prefix('.')?;
     (!parent.is_empty() && !parent.contains('*')).then_some(parent)
 }

@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Write};
 
-use super::{MAX_LABEL, MAX_NAME, Name, NameError, labels};
+use super::{EMPTY, MAX_LABEL, MAX_NAME, Name, NameError, labels};
+use crate::hash::Octets;
 
 /// Reads a name as people write it.
 pub(super) fn parse(text: &str) -> Result<Name, NameError> {
@@ -71,18 +72,19 @@ impl Write for Text {
 
 /// A name under construction: the octets so far and where the open label's length will go.
 pub(super) struct Writer {
-    octets: [u8; MAX_NAME],
+    octets: Octets,
     label: usize,
     end: usize,
 }
 
 impl Writer {
     fn new() -> Self {
-        Self { octets: [0; MAX_NAME], label: 0, end: 1 }
+        Self { octets: EMPTY, label: 0, end: 1 }
     }
 
     fn push(&mut self, octet: u8) -> Result<(), NameError> {
-        *self.octets.get_mut(self.end).ok_or(NameError::TooLong)? = octet;
+        let room = self.octets.get_mut(..MAX_NAME).and_then(|room| room.get_mut(self.end));
+        *room.ok_or(NameError::TooLong)? = octet;
         self.end += 1;
         Ok(())
     }

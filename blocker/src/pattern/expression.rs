@@ -9,6 +9,8 @@ use regex_syntax::{Error, ParserBuilder};
 
 use crate::report::Reason;
 
+mod dialect;
+
 /// A regular expression over the text of a name, without regard to ASCII case.
 ///
 /// Searching takes time linear in the name. It borrows scratch memory from a pool: threads never
@@ -18,6 +20,7 @@ pub(crate) struct Expression {
     text: Box<str>,
     regex: Regex,
     literal: Option<Box<str>>,
+    needs_slash: bool,
 }
 
 impl Expression {
@@ -31,7 +34,8 @@ impl Expression {
         }
         let mut parser = ParserBuilder::new();
         parser.unicode(false).utf8(false).case_insensitive(true).nest_limit(MAX_REGEX_NESTING);
-        let hir = parser.build().parse(text).map_err(|error| bad_regex(&error))?;
+        let hir =
+            parser.build().parse(&dialect::translate(text)?).map_err(|error| bad_regex(&error))?;
         let config = Regex::config()
             .nfa_size_limit(Some(MAX_REGEX_SIZE))
             .hybrid_cache_capacity(MAX_REGEX_CACHE)
@@ -44,7 +48,14 @@ impl Expression {
                 Some(_) => Reason::RegexTooLarge,
                 None => Reason::BadRegex(error.to_string().into()),
             })?;
-        Ok(Self { text: text.into(), regex, literal: Literals::longest(&hir) })
+        let literals = Literals::of(&hir);
+        let needs_slash = literals.has_slash;
+        Ok(Self { text: text.into(), regex, literal: literals.longest(), needs_slash })
+    }
+
+    /// Whether every match has a slash or a colon in it, as the addresses of pages have.
+    pub(crate) const fn needs_slash(&self) -> bool {
+        self.needs_slash
     }
 
     /// Text that occurs in every match, if the expression has any.
@@ -53,7 +64,7 @@ impl Expression {
     }
 
     /// Whether anything in the name's text matches.
-    pub(super) fn matches(&self, text: &str) -> bool {
+    pub(crate) fn matches(&self, text: &str) -> bool {
         self.regex.is_match(text)
     }
 
@@ -85,14 +96,19 @@ fn bad_regex(error: &Error) -> Reason {
 struct Literals {
     run: String,
     longest: String,
+    has_slash: bool,
 }
 
 impl Literals {
-    fn longest(hir: &Hir) -> Option<Box<str>> {
+    fn of(hir: &Hir) -> Self {
         let mut literals = Self::default();
         literals.collect(hir);
         literals.end_run();
-        (!literals.longest.is_empty()).then(|| literals.longest.into())
+        literals
+    }
+
+    fn longest(self) -> Option<Box<str>> {
+        (!self.longest.is_empty()).then(|| self.longest.into())
     }
 
     /// Walks what must be matched; the parser has bounded the depth.
@@ -120,6 +136,7 @@ impl Literals {
     }
 
     fn push(&mut self, octet: u8) {
+        self.has_slash |= matches!(octet, b'/' | b':');
         if octet.is_ascii() {
             self.run.push(char::from(octet.to_ascii_lowercase()));
         } else {
@@ -192,16 +209,30 @@ mod tests {
         for text in cases {
             assert_eq!(Expression::parse(text).unwrap_err(), Reason::RegexTooLarge);
         }
-        for text in ["(", "[", "a**{", r"x\", r"(a)\1", &nested] {
+        for text in ["(", "[", "a**", "a{", r"x\", &nested] {
             assert!(matches!(Expression::parse(text), Err(Reason::BadRegex(_))), "{text}");
         }
     }
 
     #[test]
+    fn expressions_over_addresses_of_pages_are_told_from_those_over_names() {
+        for (text, expected) in [
+            (r"^https?:\/\/ads\.", true),
+            (r"\/banner[0-9]+\.js", true),
+            (r"^(https?://)?ads\.", false),
+            (r"^ads[./]", false),
+        ] {
+            assert_eq!(Expression::parse(text).unwrap().needs_slash(), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn classes_are_those_of_ascii() {
-        let expression = Expression::parse(r"^[[:alpha:]]+\d\.EXAMPLE$").unwrap();
+        let expression = Expression::parse(r"^[[:alpha:]]+\d\D*\.EXAMPLE(?#one)$").unwrap();
 
         assert!(expression.matches("ad1.example"));
+        assert!(expression.matches("ad1x.example"));
+        assert!(!expression.matches("ad12.example"));
         assert!(!expression.matches("1.example"));
     }
 }

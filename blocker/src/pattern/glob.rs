@@ -1,8 +1,10 @@
 //! A name with wildcards: `banner-*.example`, `*tracker*`, `||ad*.example^`.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use crate::format::check_characters;
+use crate::NameError;
+use crate::format::{check_characters, to_ascii};
 use crate::report::Reason;
 
 /// A pattern in which `*` stands for any run of characters, dots and nothing included.
@@ -28,11 +30,22 @@ impl Glob {
     /// When it is too long, has characters that names do not have, or would match every name.
     pub(crate) fn parse(start: Start, text: &str) -> Result<Self, Reason> {
         if text.len() > MAX_GLOB {
-            return Err(Reason::BadName(crate::NameError::TooLong));
+            return Err(Reason::BadName(NameError::TooLong));
         }
-        check_characters(text, "*")?;
+        let text = &*match check_characters(text, "*") {
+            Err(Reason::NotAscii) => ascii_labels(text)?,
+            checked => checked.map(|()| Cow::Borrowed(text))?,
+        };
         if !text.bytes().any(|byte| byte.is_ascii_alphanumeric()) {
             return Err(Reason::Root);
+        }
+        // As patterns these match nothing, because no name begins with a dot or has two in a row.
+        match text {
+            _ if text.starts_with(".*") => return Err(Reason::BareRegex),
+            _ if text.starts_with('.') || text.contains("..") => {
+                return Err(Reason::BadName(NameError::EmptyLabel));
+            }
+            _ => {}
         }
         let mut text = text.to_ascii_lowercase();
         while text.contains("**") {
@@ -50,7 +63,7 @@ impl Glob {
 
     /// Whether the name with this text matches. Takes the leftmost place for each piece, which is
     /// always right as a wildcard follows, so nothing is tried twice.
-    pub(super) fn matches(&self, text: &str) -> bool {
+    pub(crate) fn matches(&self, text: &str) -> bool {
         self.remainder(text).is_some()
     }
 
@@ -81,6 +94,20 @@ impl fmt::Display for Glob {
             Start::Name => formatter.write_str(&self.text),
         }
     }
+}
+
+/// The pattern with each label in ASCII. One that has both a wildcard and other letters cannot be
+/// converted: what the wildcard stands for would change all of its `xn--` form.
+fn ascii_labels(text: &str) -> Result<Cow<'_, str>, Reason> {
+    let label = |label| match label {
+        label if str::is_ascii(label) => Ok(Cow::Borrowed(label)),
+        label if label.contains('*') => Err(Reason::NotAscii),
+        label => to_ascii(label),
+    };
+    let labels = text.split('.').map(label).collect::<Result<Vec<_>, _>>()?;
+    let text = labels.join(".");
+    check_characters(&text, "*")?;
+    Ok(Cow::Owned(text))
 }
 
 /// What follows `prefix` at the first label that begins with it.
@@ -132,12 +159,24 @@ mod tests {
     }
 
     #[test]
+    fn only_whole_labels_are_written_in_ascii() {
+        let glob = |text| Glob::parse(Start::Name, text).map(|glob| glob.to_string());
+
+        assert_eq!(glob("ads*.bücher.example").as_deref(), Ok("ads*.xn--bcher-kva.example"));
+        assert_eq!(glob("ü*.example"), Err(Reason::NotAscii));
+        assert_eq!(glob("*.ü .*"), Err(Reason::SeveralNames));
+    }
+
+    #[test]
     fn a_glob_must_have_something_to_look_for() {
         for text in ["*", "**", "*.*", "-*"] {
             assert_eq!(Glob::parse(Start::Name, text), Err(Reason::Root), "{text}");
         }
-        let foreign = Glob::parse(Start::Name, "ü*");
-        assert_eq!(foreign, Err(Reason::NotAscii));
+        assert_eq!(Glob::parse(Start::Name, ".*ads.*"), Err(Reason::BareRegex));
+        for text in [".ads*", "ads*..example", "*..*x"] {
+            let empty = Err(Reason::BadName(NameError::EmptyLabel));
+            assert_eq!(Glob::parse(Start::Name, text), empty, "{text}");
+        }
         let long = "a*".repeat(128);
         assert!(matches!(Glob::parse(Start::Name, &long), Err(Reason::BadName(_))));
     }

@@ -1,0 +1,203 @@
+//! A list's text goes in, read from front to back in bounded memory; a compiled list comes out.
+//!
+//! Rules for names are gathered in runs that fit into memory, each run is sorted and set aside, and
+//! the runs are merged at the end. So a list of any length takes a few megabytes to compile.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Read};
+
+use crate::compiled::{CompiledList, Draft, Identity, Notes, Special, Written};
+use crate::format::{self, Reader};
+use crate::hash::Seed;
+use crate::pattern::Pattern;
+use crate::report::{ListReport, MAX_LINE, Reason, Rejection};
+use crate::rule::{Kind, Rule, Target};
+use crate::source::Action;
+
+use lines::Lines;
+use runs::Runs;
+
+mod lines;
+mod runs;
+
+/// Where a compiled list is to lie.
+#[derive(Debug)]
+pub enum Home {
+    /// In memory, names included: for short lists, and where there is no disk.
+    Memory,
+    /// In a file; the scratch file is written in between and of no use afterwards. Both are empty,
+    /// and open for reading and writing.
+    Files {
+        /// What becomes the compiled list.
+        list: File,
+        /// Room for the runs.
+        scratch: File,
+    },
+}
+
+/// A list that is being compiled.
+#[derive(Debug)]
+pub struct Compiler {
+    runs: Runs,
+    draft: Draft,
+    specials: Specials,
+    notes: Notes,
+    /// Room for the rules of one line, kept between lines.
+    scratch: Vec<Rule>,
+    /// Room for the name of a common line.
+    name: format::WireName,
+}
+
+/// The special rules so far.
+#[derive(Debug, Default)]
+struct Specials {
+    held: Vec<Special>,
+    known: HashSet<Box<str>>,
+    regexes: usize,
+    memory: usize,
+}
+
+impl Compiler {
+    /// Starts an empty list.
+    ///
+    /// # Errors
+    /// When the files cannot be written.
+    pub fn new(seed: Seed, home: Home) -> io::Result<Self> {
+        let (draft, scratch) = match home {
+            Home::Memory => (Draft::memory(), Draft::memory()),
+            Home::Files { list, scratch } => (Draft::file(list), Draft::file(scratch)),
+        };
+        Ok(Self {
+            runs: Runs::new(seed, scratch)?,
+            draft,
+            specials: Specials::default(),
+            notes: Notes::default(),
+            scratch: Vec::new(),
+            name: format::WireName::default(),
+        })
+    }
+
+    /// Adds a whole text, whatever octets it has. Lines are judged one by one; what cannot be used
+    /// is counted and skipped. A web page gives no rules at all.
+    ///
+    /// # Errors
+    /// When the text cannot be read or the files cannot be written; the list is of no use then.
+    pub fn read(&mut self, text: impl Read) -> io::Result<()> {
+        let mut lines = Lines::new(text);
+        if format::is_html(lines.beginning()?) {
+            self.notes.report.looks_like_html = true;
+            return Ok(());
+        }
+        let mut number = 0_u32;
+        let mut reader = Reader::default();
+        while let Some(line) = lines.next()? {
+            number = number.saturating_add(1);
+            if let Some(reach) = reader.read_common(line, &mut self.name) {
+                let kind = Kind::new(Action::Block, reach, false);
+                self.runs.push(kind, number, self.name.as_octets())?;
+                continue;
+            }
+            let read = |text: &str, rules: &mut Vec<Rule>| reader.read(text, rules);
+            if let Err(reason) = self.add(number, line, read)? {
+                self.notes.report.reject(number, line, reason);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds one line of any list format, and says how many rules it holds. A blank line or a comment
+    /// holds none. Either all rules of a line are taken or none.
+    ///
+    /// # Errors
+    /// The outer one when the files cannot be written, the inner one when the line cannot be used.
+    pub fn add_line(&mut self, line: u32, text: &str) -> io::Result<Result<usize, Rejection>> {
+        let added = self.add(line, text.as_bytes(), format::parse)?;
+        Ok(added.map_err(|reason| Rejection::new(line, text.as_bytes(), reason)))
+    }
+
+    /// Compiles what was added; the identity is what the text is to be known by.
+    ///
+    /// # Errors
+    /// When the files cannot be written.
+    pub fn finish(self, identity: Identity) -> io::Result<CompiledList> {
+        let Self { runs, draft, mut notes, specials, .. } = self;
+        notes.specials = specials.held;
+        let (written, duplicates): (Written, usize) = runs.merge(draft)?;
+        let ListReport { rules, duplicates: known, .. } = &mut notes.report;
+        *rules += usize::try_from(written.rules).unwrap_or(usize::MAX);
+        *known += duplicates;
+        CompiledList::close(written, identity, notes)
+    }
+
+    /// Adds the rules of a line that `read` finds in it, and says how many there are.
+    fn add(
+        &mut self,
+        line: u32,
+        octets: &[u8],
+        read: impl FnOnce(&str, &mut Vec<Rule>) -> Result<(), Reason>,
+    ) -> io::Result<Result<usize, Reason>> {
+        if octets.len() > MAX_LINE {
+            return Ok(Err(Reason::LineTooLong));
+        }
+        let Ok(text) = std::str::from_utf8(octets) else { return Ok(Err(Reason::NotUtf8)) };
+        let mut rules = std::mem::take(&mut self.scratch);
+        rules.clear();
+        let read = read(text, &mut rules).and_then(|()| self.specials.make_room(&rules));
+        let count = rules.len();
+        if read.is_ok() {
+            for rule in rules.drain(..) {
+                self.add_rule(line, rule)?;
+            }
+        }
+        self.scratch = rules;
+        Ok(read.map(|()| count))
+    }
+
+    fn add_rule(&mut self, line: u32, rule: Rule) -> io::Result<()> {
+        if let (Some(kind), Some(name)) = (rule.kind(), rule.target.name()) {
+            return self.runs.push(kind, line, name.as_octets());
+        }
+        let report = &mut self.notes.report;
+        match self.specials.add(line, rule) {
+            true => report.rules += 1,
+            false => report.duplicates += 1,
+        }
+        Ok(())
+    }
+}
+
+impl Specials {
+    /// Whether there is room for the special ones of these rules.
+    fn make_room(&mut self, rules: &[Rule]) -> Result<(), Reason> {
+        let specials = || rules.iter().filter(|rule| rule.kind().is_none());
+        let is_regex = |rule: &&Rule| matches!(rule.target, Target::Pattern(Pattern::Regex(_)));
+        let regexes = self.regexes + specials().filter(is_regex).count();
+        let memory = self.memory + specials().map(Rule::memory).sum::<usize>();
+        let count = self.held.len() + specials().count();
+        if count > MAX_SPECIALS || regexes > MAX_REGEXES || memory > MAX_MEMORY {
+            return Err(Reason::TooManyPatterns);
+        }
+        (self.regexes, self.memory) = (regexes, memory);
+        Ok(())
+    }
+
+    /// Keeps a rule; false where the same is there already.
+    fn add(&mut self, line: u32, rule: Rule) -> bool {
+        let text: Box<str> = rule.to_string().into();
+        let is_new = self.known.insert(text.clone());
+        if is_new {
+            self.held.push(Special { line, text, rule });
+        }
+        is_new
+    }
+}
+
+/// Most lines of special rules of one list: each may have to be tried on every name. Lists have
+/// hundreds; a list with more has something else in mind.
+pub(crate) const MAX_SPECIALS: usize = 20_000;
+/// Most regular expressions among them: each may take scratch memory for every thread. People have
+/// dozens.
+const MAX_REGEXES: usize = 2_000;
+/// Most bytes of all of them as compiled: room for the largest number of common ones.
+const MAX_MEMORY: usize = 64 * 1024 * 1024;
