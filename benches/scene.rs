@@ -69,7 +69,10 @@ impl Scene {
     pub(crate) fn new() -> Self {
         let config = Arc::new(Config::parse(CONFIG, &Environment::default()).unwrap());
         let (pipeline, engine) = Pipeline::new(&config).unwrap();
-        pipeline.published.replace(config.clone(), Policy::new(config.clone(), load_lists()));
+        pipeline.published.replace(
+            config.clone(),
+            Policy::new(config.clone(), load_lists(), jiff::Timestamp::now()),
+        );
         let (key, at) = (Key::of(&read(CACHED)), Instant::now());
         let arrival = Arrival { answer: ANSWER, age: Duration::ZERO, at, upstream: "".into() };
         let entry = Arc::new(Entry::new(&key, &arrival, &Bounds::from(&config.cache)).unwrap());

@@ -40,7 +40,7 @@ impl AdminBackend {
         let answers = |outcome| self.pipeline.metrics.answers(outcome);
         admin_ui::Totals {
             queries: self.pipeline.metrics.all_answers(),
-            blocked: answers(Outcome::Blocked),
+            blocked: answers(Outcome::Blocked) + answers(Outcome::BlockedUpstream),
             cached: answers(Outcome::Cached) + answers(Outcome::Stale),
             forwarded: answers(Outcome::Forwarded),
             local: answers(Outcome::Local) + answers(Outcome::Special),

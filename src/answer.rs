@@ -3,6 +3,7 @@
 //! All answers are made here and in one way: header, the question as it was asked, records whose
 //! owner points to the question, and OPT only where the client spoke EDNS (RFC 6891 section 7).
 
+mod blocked;
 mod ede;
 mod finished;
 mod opt;
@@ -15,11 +16,11 @@ use tokio::time::Instant;
 
 use crate::{
     cache::Entry,
-    config::BlockAnswer,
     query::{Complaint, Fault, Query},
     wire::{self, CLASS_IN, Header, flag, rtype},
 };
 
+pub use blocked::{BlockForm, blocked};
 pub use ede::Ede;
 pub use finished::Finished;
 
@@ -101,39 +102,6 @@ pub fn negative(
     let mut reply = Reply::start(query, rcode, out);
     reply.soa(seconds(ttl));
     reply.finish(ede);
-}
-
-/// Makes the answer for a blocked name.
-pub fn blocked(
-    query: &Query,
-    answer: BlockAnswer,
-    ttl: Duration,
-    ede: Ede<'_>,
-    out: &mut Vec<u8>,
-) -> Rcode {
-    let (ipv4, ipv6) = match answer {
-        BlockAnswer::Refused => {
-            empty(query, Rcode::Refused, Some(ede), out);
-            return Rcode::Refused;
-        }
-        BlockAnswer::NxDomain => {
-            negative(query, Rcode::NxDomain, ttl, Some(ede), out);
-            return Rcode::NxDomain;
-        }
-        BlockAnswer::NoData => (None, None),
-        BlockAnswer::Null => (Some([0; 4].into()), Some([0; 16].into())),
-        BlockAnswer::Addresses { ipv4, ipv6 } => (ipv4, ipv6),
-    };
-    let mut reply = Reply::start(query, Rcode::NoError, out);
-    match (query.qtype, ipv4, ipv6) {
-        (rtype::A, Some(address), _) => reply.record(rtype::A, seconds(ttl), &address.octets()),
-        (rtype::AAAA, _, Some(address)) => {
-            reply.record(rtype::AAAA, seconds(ttl), &address.octets());
-        }
-        _ => reply.soa(seconds(ttl)),
-    }
-    reply.finish(Some(ede));
-    Rcode::NoError
 }
 
 /// One record of ours.

@@ -11,7 +11,9 @@ use blocker::Name;
 use moka::{Expiry, ops::compute::Op, sync};
 use tokio::time::Instant;
 
-pub use entry::{Arrival, Bounds, Entry, Link, Reason, Targets, Unusable, is_usable};
+pub use entry::{
+    Arrival, Bounds, Entry, Link, Reason, Targets, Unusable, UpstreamBlock, is_usable,
+};
 
 use crate::query::Query;
 

@@ -12,6 +12,7 @@ mod dns;
 mod effect;
 mod observability;
 mod policy;
+mod schedule;
 mod section;
 mod setting;
 mod source;
@@ -32,6 +33,7 @@ pub use observability::{
     Egress, EgressMode, Log, LogFormat, Metrics, Privacy, QueryLogSettings, Telemetry,
 };
 pub use policy::{Group, List, ListSource, LocalRecord, Mode, Rule};
+pub use schedule::Span;
 pub use section::Problem;
 pub use setting::Bytes;
 pub use source::{Environment, Source};

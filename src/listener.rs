@@ -22,16 +22,18 @@ use crate::{
     ratelimit::Pace,
 };
 
+/// Octets in which nearly every answer fits.
+const USUAL_ANSWER: usize = 512;
+
 /// Answers one packet as a listener does, however long that takes; nothing where silence is right.
 pub async fn answer_packet(worker: &Rc<Worker>, packet: &[u8], client: Client) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(512);
+    let mut out = Vec::with_capacity(USUAL_ANSWER);
     worker.read_clock();
     match take(worker, packet, &client, &mut out) {
-        Taken::Silence => return None,
-        Taken::Answer => {}
-        Taken::Wait(pending) => finish(*pending, &mut out).await,
+        Taken::Silence => None,
+        Taken::Answer => Some(out),
+        Taken::Wait(pending) => finish(*pending).await,
     }
-    Some(out)
 }
 
 /// What became of a packet without waiting.
@@ -99,9 +101,13 @@ fn complain(
     Taken::Answer
 }
 
-/// Waits for the answer that a packet did not get at once.
-async fn finish(pending: Pending, out: &mut Vec<u8>) {
+/// Waits for the answer that a packet did not get at once; nothing where silence is right.
+async fn finish(pending: Pending) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(USUAL_ANSWER);
     let query = pending.query().clone();
-    pending.finish(out).await;
-    answer::fit(&query, out);
+    if let Progress::Silence = pending.finish(&mut out).await {
+        return None;
+    }
+    answer::fit(&query, &mut out);
+    Some(out)
 }

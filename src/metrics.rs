@@ -6,6 +6,7 @@
 
 mod exposition;
 mod listener;
+mod shadow;
 mod tally;
 
 use std::{

@@ -25,9 +25,9 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    cache::Key,
+    cache::{Key, UpstreamBlock},
     metrics::Tally,
-    policy::{Admitted, Decision, Refusal},
+    policy::{Admitted, Decision, Inspection, Path, Refusal},
     query::Query,
     querylog::{Given, Outcome, Writer},
     ratelimit::Pace,
@@ -37,7 +37,7 @@ use crate::{
 
 use front::Front;
 pub use pending::Pending;
-use recall::{Known, Recall};
+use recall::{Found, Known, Recall};
 use reply::Reply;
 pub use shared::Pipeline;
 
@@ -58,8 +58,14 @@ pub enum Progress {
     Done,
     /// An upstream has been asked.
     Wait(Box<Pending>),
-    /// There will be no answer: the client asks too often.
+    /// There will be no answer: the client asks too often, or a rule wants none.
     Silence,
+}
+
+impl Progress {
+    fn after(given: Given) -> Self {
+        if given.is_silent() { Self::Silence } else { Self::Done }
+    }
 }
 
 /// A query that was admitted, what it is judged by, and when.
@@ -127,7 +133,7 @@ impl Worker {
             self.front.borrow_mut().keep(asked, validity, given, out);
         }
         self.note(query, given, now.elapsed(), snapshot);
-        Progress::Done
+        Progress::after(given)
     }
 
     /// Answers a query with what came of asking.
@@ -167,14 +173,8 @@ impl Worker {
         };
         let Some(known) = known else { return Err(path.key) };
         Ok(match known {
-            Known::Failure(failure) => reply::failed(query, &failure, out),
-            Known::Answer(found) => match policy.inspect(query, &path, found.entry.targets()) {
-                Some(block) => reply::blocked(asked, &block, Some(&found), out),
-                None if policy.guards_against_rebinding(query, &path, &found.entry) => {
-                    reply::without_private_addresses(asked, &found, out)
-                }
-                None => reply::resolved(asked, &path, &found, out),
-            },
+            Known::Answer(found) => give(asked, &path, &found, out),
+            Known::Failure(failure) => reply::failed(query, &failure, out).shadowed_by(path.shadow),
         })
     }
 
@@ -184,14 +184,20 @@ impl Worker {
     }
 
     fn done(&self, query: &Query, reply: &Reply, snapshot: &Snapshot) -> Progress {
-        self.note_slow(query, reply, self.now.get(), snapshot);
-        Progress::Done
+        self.done_since(self.now.get(), query, reply, snapshot)
     }
 
     /// Notes an answer that took a while.
-    fn note_slow(&self, query: &Query, reply: &Reply, arrived: Instant, snapshot: &Snapshot) {
+    fn done_since(
+        &self,
+        arrived: Instant,
+        query: &Query,
+        reply: &Reply,
+        snapshot: &Snapshot,
+    ) -> Progress {
         let given = self.log.borrow_mut().shorten(&reply.answered);
         self.note(query, given, arrived.elapsed(), snapshot);
+        Progress::after(given)
     }
 
     fn note(&self, query: &Query, given: Given, took: Duration, snapshot: &Snapshot) {
@@ -208,4 +214,21 @@ impl<'a> Asked<'a> {
         let admitted = snapshot.policy.admit(query)?;
         Ok(Self { query, admitted, snapshot, now })
     }
+}
+
+/// Answers with what was found, as far as what it leads to allows.
+fn give(asked: &Asked<'_>, path: &Path<'_>, found: &Found, out: &mut Vec<u8>) -> Reply {
+    let Asked { query, snapshot, .. } = *asked;
+    let policy = &snapshot.policy;
+    let Inspection { block, shadow } = policy.inspect(query, path, found.entry.targets());
+    let is_null = found.entry.block() == Some(UpstreamBlock::NullAddress);
+    let reply = match block {
+        Some(block) => reply::blocked(asked, &block, Some(found), out),
+        None if is_null => reply::nullified(asked, found, out),
+        None if policy.guards_against_rebinding(query, path, &found.entry) => {
+            reply::without_private_addresses(asked, path, found, out)
+        }
+        None => reply::resolved(asked, path, found, out),
+    };
+    reply.shadowed_by(shadow)
 }

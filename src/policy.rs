@@ -4,95 +4,37 @@
 //! that an answer points to. The order is fixed: local records, allow rules, special names, deny
 //! rules, lists, deny rules by regular expression.
 
+mod decision;
 mod groups;
+mod judgement;
 mod local;
 mod rules;
+mod schedule;
 mod special;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
-use blocker::{Asker, GroupSet, Marks, Matcher, Name, Question, Verdict};
+use blocker::{Asker, Matcher, Name, Question, Reply};
+use jiff::Timestamp;
 
 use crate::{
+    answer::seconds,
     cache::{Entry, Key, Link, Targets},
     config::{Blocking, Config, Dns, UdpMode, UntilLoaded},
-    query::{Query, Transport},
+    query::{Client, Query, Transport},
     wire::{CLASS_IN, rtype},
 };
 
+pub use decision::{Admitted, Block, Decision, Inspection, Path, Refusal};
 pub use groups::Groups;
 pub use local::{Ending, LocalName};
 pub use special::Special;
 
+use judgement::{Finding, Judgement};
 use local::LocalNames;
 use rules::Rules;
-
-/// What is to be done about a query.
-#[derive(Debug)]
-pub enum Decision<'p> {
-    /// It gets no answer of substance.
-    Refuse(Refusal),
-    /// It is answered from local records.
-    Local(&'p LocalName),
-    /// It is answered as its specification asks.
-    Special(Special),
-    /// It is blocked.
-    Block(Block<'p>),
-    /// It is resolved.
-    Resolve(Path<'p>),
-}
-
-/// A query that may have an answer of substance, and what groups its client is in.
-#[derive(Clone, Copy, Debug)]
-pub struct Admitted {
-    groups: GroupSet,
-}
-
-impl Admitted {
-    /// Beside the question, the only thing that what is decided depends on.
-    pub fn groups(self) -> GroupSet {
-        self.groups
-    }
-}
-
-/// Why a query is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// The client is not in `dns.allow_from`.
-    Client,
-    /// It came over UDP, and `dns.udp` says to send it to TCP.
-    OverUdp,
-    /// We do not serve this class or type.
-    Question,
-    /// The client speaks a version of EDNS that we do not.
-    EdnsVersion,
-    /// The client wants to know what is remembered, not what is so (it did not set RD).
-    NoRecursion,
-    /// The lists are not loaded, and `blocking.until_loaded` says to wait for them.
-    NotReady,
-}
-
-/// How a name is resolved.
-#[derive(Debug)]
-pub struct Path<'p> {
-    /// What is looked up.
-    pub key: Key,
-    /// The groups of the client.
-    groups: GroupSet,
-    /// Aliases of ours that lead from the asked name to the one looked up.
-    pub links: &'p [Link],
-    /// Whether the names that the answer points to are judged; a rule that allows frees them.
-    inspects: bool,
-}
-
-/// Why a name is blocked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Block<'p> {
-    /// The list, or the rule itself.
-    pub reason: &'p Arc<str>,
-    /// The line of the list; for rules, their place in the configuration, from one.
-    pub line: u32,
-}
 
 /// Everything a decision depends on; immutable, and replaced as a whole.
 #[derive(Debug)]
@@ -122,9 +64,9 @@ impl Lists {
 }
 
 impl Policy {
-    /// The policy that a configuration and its lists make.
-    pub fn new(config: Arc<Config>, lists: Lists) -> Self {
-        let groups = Groups::new(&config);
+    /// The policy that a configuration and its lists make at a time.
+    pub fn new(config: Arc<Config>, lists: Lists, now: Timestamp) -> Self {
+        let groups = Groups::at(&config, now);
         Self {
             local: LocalNames::new(&config.records),
             rules: Rules::new(&config.rules, &groups),
@@ -146,12 +88,15 @@ impl Policy {
         if query.client.transport == Transport::Udp && self.dns().udp == UdpMode::Truncate {
             return Err(Refusal::OverUdp);
         }
-        Ok(Admitted { groups: self.groups.of(&query.client) })
+        let Client { address, identity, .. } = &query.client;
+        let marks = self.lists.matcher.marks(Some(*address), identity.name());
+        let groups = self.groups.of(&query.client);
+        Ok(Admitted { asker: Asker { groups, marks } })
     }
 
     /// Decides about a query that was admitted.
     pub fn decide(&self, query: &Query, admitted: Admitted) -> Decision<'_> {
-        match self.decide_with_recursion(query, admitted.groups) {
+        match self.decide_with_recursion(query, admitted.asker) {
             // What the cache holds tells what others asked for.
             Decision::Resolve(_) if !query.is_recursion_desired() => {
                 Decision::Refuse(Refusal::NoRecursion)
@@ -160,62 +105,85 @@ impl Policy {
         }
     }
 
-    fn decide_with_recursion(&self, query: &Query, groups: GroupSet) -> Decision<'_> {
+    fn decide_with_recursion(&self, query: &Query, asker: Asker) -> Decision<'_> {
         if let Some(local) = self.local.find(&query.name) {
             return match local.ending(query.qtype) {
                 Ending::Here => Decision::Local(local),
-                Ending::Elsewhere(links, target) => self.follow(query, groups, links, target),
+                Ending::Elsewhere(links, target) => {
+                    let key = Key { name: target, ..Key::of(query) };
+                    self.follow(Path { links: links.into(), ..Path::judged(key, asker) })
+                }
             };
         }
         let key = Key::of(query);
-        if self.rules.allow(&query.name, query.qtype, groups) {
-            return Decision::Resolve(Path { key, groups, links: &[], inspects: false });
+        let question = Question { name: &query.name, qtype: query.qtype, asker };
+        if self.rules.allow(&question) {
+            return Decision::Resolve(Path::free(key, asker));
         }
         if let Some(special) = Special::of(&query.name, self.honours_signals()) {
             return Decision::Special(special);
         }
-        match self.judge(&query.name, query.qtype, groups) {
-            Judgement::Block(block) => Decision::Block(block),
+        let Judgement { finding, shadow } = self.judge_asked(&question);
+        match finding {
+            Finding::Block(block) => self.block(query, asker, block),
             _ if query.qtype == rtype::ANY => Decision::Special(Special::Any),
-            Judgement::Allow => {
-                Decision::Resolve(Path { key, groups, links: &[], inspects: false })
-            }
-            Judgement::Pass if self.must_wait() => Decision::Refuse(Refusal::NotReady),
-            Judgement::Pass => Decision::Resolve(Path { key, groups, links: &[], inspects: true }),
+            Finding::Allow => Decision::Resolve(Path::free(key, asker).shadowed_by(shadow)),
+            Finding::Pass if self.must_wait() => Decision::Refuse(Refusal::NotReady),
+            Finding::Pass => Decision::Resolve(Path::judged(key, asker).shadowed_by(shadow)),
         }
     }
 
     /// Judges the names that an answer points to. Aliases lead to one another, so an allowed one
     /// frees what follows; of services a client chooses one, so each is judged for itself.
-    pub fn inspect(&self, query: &Query, path: &Path<'_>, targets: &Targets) -> Option<Block<'_>> {
+    pub fn inspect<'p>(
+        &'p self,
+        query: &Query,
+        path: &Path<'p>,
+        targets: &Targets,
+    ) -> Inspection<'p> {
+        let mut shadow = path.shadow;
         if !path.inspects || !self.blocking().inspect_cname {
-            return None;
+            return Inspection { block: None, shadow };
         }
-        let judge = |target| match self.rules.allow(target, query.qtype, path.groups) {
-            true => Judgement::Allow,
-            false => self.judge(target, query.qtype, path.groups),
-        };
+        let about = |name| Question { name, qtype: query.qtype, asker: path.asker };
         for alias in path.links.iter().map(|link| &link.target).chain(targets.aliases()) {
-            match judge(alias) {
-                Judgement::Block(block) => return Some(block),
-                Judgement::Allow => return None,
-                Judgement::Pass => {}
+            let judgement = self.judge_target(&about(alias));
+            shadow = shadow.or(judgement.shadow);
+            match judgement.finding {
+                Finding::Block(block) => return Inspection { block: Some(block), shadow: None },
+                Finding::Allow => return Inspection { block: None, shadow },
+                Finding::Pass => {}
             }
         }
-        targets.services().iter().find_map(|service| match judge(service) {
-            Judgement::Block(block) => Some(block),
-            Judgement::Allow | Judgement::Pass => None,
-        })
+        for service in targets.services() {
+            let judgement = self.judge_target(&about(service));
+            shadow = shadow.or(judgement.shadow);
+            if let Finding::Block(block) = judgement.finding {
+                return Inspection { block: Some(block), shadow: None };
+            }
+        }
+        Inspection { block: None, shadow }
     }
 
     /// Whether an answer points into this network, and must not: public names have no business there,
-    /// local names and exempt ones may.
+    /// local names and exempt ones may; a rule's alias makes no local name.
     pub fn guards_against_rebinding(&self, query: &Query, path: &Path<'_>, answer: &Entry) -> bool {
         let is_exempt = |domain: &Name| query.name.is_within(domain);
         answer.points_home()
             && self.dns().rebind_protection
-            && path.links.is_empty()
+            && (path.links.is_empty() || path.redirect.is_some())
             && !self.dns().rebind_exempt.iter().any(is_exempt)
+    }
+
+    /// Whether no schedule of a group makes another policy of it at this time.
+    pub fn is_right_at(&self, now: Timestamp) -> bool {
+        self.groups.are_right_at(&self.config, now)
+    }
+
+    /// When a schedule makes another policy of it next.
+    pub fn next_edge(&self, now: Timestamp) -> Option<Timestamp> {
+        let scheduled = self.config.groups.iter().filter(|group| group.enabled);
+        scheduled.filter_map(|group| schedule::next_edge(group, now)).min()
     }
 
     /// The lists this policy asks.
@@ -236,23 +204,38 @@ impl Policy {
         (!is_ours).then_some(Refusal::Question)
     }
 
-    /// A local alias leads here: what it leads to is special, or resolved and judged by
-    /// `inspect`.
-    fn follow<'p>(
-        &'p self,
-        query: &Query,
-        groups: GroupSet,
-        links: &'p [Link],
-        target: Name,
-    ) -> Decision<'p> {
-        if let Some(special) = Special::of(&target, self.honours_signals()) {
+    /// A name is blocked, or leads elsewhere where the rule says so and more is asked than that.
+    fn block<'p>(&'p self, query: &Query, asker: Asker, block: Block<'p>) -> Decision<'p> {
+        let target = match &block.reply {
+            Some(Reply::Alias(target)) if !matches!(query.qtype, rtype::CNAME | rtype::ANY) => {
+                **target
+            }
+            _ => return Decision::Block(block),
+        };
+        let ttl = seconds(self.blocking().ttl);
+        let mut links = vec![Link { owner: query.name, target, ttl }];
+        let mut key = Key { name: target, ..Key::of(query) };
+        if let Some(local) = self.local.find(&target) {
+            match local.ending(query.qtype) {
+                Ending::Here => return Decision::Local(local),
+                Ending::Elsewhere(more, end) => {
+                    links.extend_from_slice(more);
+                    key.name = end;
+                }
+            }
+        }
+        self.follow(Path::redirected(key, asker, links.into(), block))
+    }
+
+    /// An alias leads here: what it leads to is special, or resolved and judged by `inspect`.
+    fn follow<'p>(&'p self, path: Path<'p>) -> Decision<'p> {
+        if let Some(special) = Special::of(&path.key.name, self.honours_signals()) {
             return Decision::Special(special);
         }
         if self.must_wait() {
             return Decision::Refuse(Refusal::NotReady);
         }
-        let key = Key { name: target, ..Key::of(query) };
-        Decision::Resolve(Path { key, groups, links, inspects: true })
+        Decision::Resolve(path)
     }
 
     fn honours_signals(&self) -> bool {
@@ -270,32 +253,4 @@ impl Policy {
     fn blocking(&self) -> &Blocking {
         &self.config.blocking
     }
-
-    fn judge(&self, name: &Name, qtype: u16, groups: GroupSet) -> Judgement<'_> {
-        if !self.blocking().enabled {
-            return Judgement::Pass;
-        }
-        if let Some(block) = self.rules.deny(name, qtype, groups) {
-            return Judgement::Block(block);
-        }
-        let asker = Asker { groups, marks: Marks::default() };
-        match self.lists.matcher.verdict(&Question { name, qtype, asker }) {
-            Verdict::Allow(_) => Judgement::Allow,
-            Verdict::Block(found) => match self.lists.name(found.list) {
-                Some(reason) => Judgement::Block(Block { reason, line: found.line }),
-                None => Judgement::Pass,
-            },
-            Verdict::Pass => match self.rules.deny_by_regex(name, qtype, groups) {
-                Some(block) => Judgement::Block(block),
-                None => Judgement::Pass,
-            },
-        }
-    }
-}
-
-/// What the deny rules and lists say of a name.
-enum Judgement<'p> {
-    Pass,
-    Allow,
-    Block(Block<'p>),
 }

@@ -94,7 +94,7 @@ impl QueryLog {
 
     /// Moves what is there, at most one ring full so that a flood cannot hold the control plane;
     /// how many events that were.
-    fn collect_now(&self) -> usize {
+    pub(crate) fn collect_now(&self) -> usize {
         let mut readers = lock(&self.readers);
         let mut last = lock(&self.last);
         let before = last.front().map_or(0, |newest| newest.id);
@@ -129,6 +129,11 @@ impl QueryLog {
     /// are left out, and their ids with them.
     pub fn follow(&self) -> broadcast::Receiver<Arc<QueryRow>> {
         self.tail.subscribe()
+    }
+
+    /// The text behind a label.
+    pub fn text(&self, label: Label) -> String {
+        lock(&self.labels).text(label).to_owned()
     }
 
     /// Events that found a ring full.

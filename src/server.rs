@@ -11,6 +11,7 @@ mod threads;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use crate::{
@@ -103,7 +104,8 @@ impl Server {
 
         let lists = Arc::new(ListStore::new(&config, pipeline.upstream.clone()));
         let health = Arc::new(Health::bound_now());
-        let publisher = Arc::new(Publisher::new(pipeline.clone(), lists.clone()));
+        let publisher =
+            Arc::new(Publisher::new(pipeline.clone(), lists.clone(), Box::new(Timestamp::now)));
         let mut tasks = JoinSet::new();
         if let Some(listener) = admin {
             let backend = AdminBackend::new(pipeline.clone(), lists.clone(), health.clone(), hash);
@@ -115,8 +117,9 @@ impl Server {
             tasks.spawn(listener.serve(metrics::router(scrape, health.clone())));
         }
         tasks.spawn(async move { pipeline.log.collect(&pipeline.published).await });
-        let keeper = publisher.clone();
+        let (keeper, watch) = (publisher.clone(), publisher.clone());
         tasks.spawn(async move { keeper.keep_lists_current().await });
+        tasks.spawn(async move { watch.keep_schedules().await });
         Ok(Self { addresses, first_password, publisher, health, data_plane, drain, tasks })
     }
 

@@ -39,6 +39,11 @@ impl Published {
         self.current.load()
     }
 
+    /// The same for who keeps it a while.
+    pub fn load_full(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
     /// Replaces the snapshot in force.
     pub fn replace(&self, config: Arc<Config>, policy: Policy) {
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);

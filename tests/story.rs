@@ -27,6 +27,7 @@ use dnsward::{
     querylog::Outcome,
 };
 use hickory_proto::op::Message;
+use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
 use crate::lab::question;
@@ -65,7 +66,9 @@ impl Story {
         self.pipeline.upstream.reconfigure(&config).unwrap();
         let store = Arc::new(ListStore::new(&config, self.pipeline.upstream.clone()));
         let lists = store.load(&config).await;
-        self.pipeline.published.replace(config.clone(), Policy::new(config, lists));
+        self.pipeline
+            .published
+            .replace(config.clone(), Policy::new(config, lists, Timestamp::now()));
     }
 
     /// Lets time pass, such as `90s`, `10m` or `6h`; whatever is due meanwhile happens in order.
@@ -76,6 +79,14 @@ impl Story {
     /// Answers that came about in this way so far, as metrics tell it.
     pub(crate) fn counted(&self, outcome: Outcome) -> u64 {
         self.pipeline.metrics.answers(outcome)
+    }
+
+    /// The query log's rows so far, newest first.
+    pub(crate) async fn logged(&self) -> Vec<admin_ui::QueryRow> {
+        let collecting = self.pipeline.log.collect(&self.pipeline.published);
+        // It goes on for ever, and begins at once.
+        let _ = tokio::time::timeout(Duration::from_millis(1), collecting).await;
+        self.pipeline.log.last(usize::MAX)
     }
 
     /// A client at this address; it asks over TCP and speaks EDNS.

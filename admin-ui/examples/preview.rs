@@ -149,6 +149,7 @@ impl Preview {
             list: blocked.then(|| by.to_owned()),
             line: blocked.then(|| u32::try_from(self.roll(90_000)).unwrap_or(1)),
             upstream: asked.then(|| by.to_owned()),
+            would_be_blocked_by: (asked && self.roll(9) == 0).then(|| "strict".to_owned()),
             microseconds: if asked { 9000 + self.roll(60_000) } else { 6 + self.roll(90) },
         };
         rows.push(row.clone());

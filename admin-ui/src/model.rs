@@ -162,6 +162,8 @@ pub struct QueryRow {
     pub line: Option<u32>,
     /// The upstream that answered.
     pub upstream: Option<String>,
+    /// The list or rule in shadow mode that would have blocked it.
+    pub would_be_blocked_by: Option<String>,
     /// How long the answer took; 0 where it was at hand, finished, and took less than one.
     pub microseconds: u64,
 }

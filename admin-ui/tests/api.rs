@@ -38,7 +38,8 @@ async fn queries_come_newest_first_up_to_the_limit() {
         json!({
             "id": 3, "time": 1_700_000_000_003_u64, "client": "192.0.2.7", "transport": "udp",
             "name": "ads.example", "type": "A", "outcome": "blocked", "rcode": "NOERROR",
-            "list": "list", "line": 3, "upstream": null, "microseconds": 12
+            "list": "list", "line": 3, "upstream": null,
+            "would_be_blocked_by": null, "microseconds": 12
         })
     );
 }

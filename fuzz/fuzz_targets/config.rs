@@ -28,7 +28,7 @@ fn check_taken(config: Config) {
     assert!(config::keys_without_effect(&config).len() <= known, "a key is told twice");
     assert!(config::cautions(&config).iter().all(|caution| !caution.is_empty()));
     assert!(config::keys_that_need_a_restart(&config, &config).is_empty(), "nothing has changed");
-    let _policy = Policy::new(Arc::new(config), Lists::default());
+    let _policy = Policy::new(Arc::new(config), Lists::default(), jiff::Timestamp::UNIX_EPOCH);
 }
 
 /// What is not taken is explained.

@@ -5,6 +5,7 @@
 //! upstream laid out its names. Types we do not know keep their data to the octet.
 
 mod chain;
+mod filtered;
 mod lifetime;
 mod private;
 mod reason;
@@ -34,6 +35,7 @@ use crate::{
     wire::{self, Header, Malformed, Records, flag},
 };
 
+pub use filtered::UpstreamBlock;
 pub use lifetime::Bounds;
 pub use reason::Reason;
 pub use targets::Targets;
@@ -97,6 +99,7 @@ struct Origin {
     stale: Duration,
     upstream: Arc<str>,
     reasons: Arc<[Reason]>,
+    block: Option<UpstreamBlock>,
 }
 
 /// Why an upstream's answer cannot be used.
@@ -141,6 +144,7 @@ impl Entry {
             lifetime: bounds.lifetime(&message),
             stale: bounds.stale,
             upstream: arrival.upstream.clone(),
+            block: UpstreamBlock::of(&message, &reasons),
             reasons,
         };
         Self::written(&message, origin)
@@ -256,6 +260,11 @@ impl Entry {
     /// The upstream's Extended DNS Errors.
     pub fn reasons(&self) -> &Arc<[Reason]> {
         &self.origin.reasons
+    }
+
+    /// How the upstream said that it blocks the name, where it did.
+    pub fn block(&self) -> Option<UpstreamBlock> {
+        self.origin.block
     }
 
     /// Seconds since it was taken in.

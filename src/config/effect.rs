@@ -2,7 +2,9 @@
 //!
 //! Kept as two lists so that `check` and a reload can say so instead of leaving people to guess.
 
-use super::{Client, ClientMatch, Config, List, ListSource};
+use blocker::Action;
+
+use super::{Client, ClientMatch, Config, List, ListSource, Mode};
 
 /// Keys whose part of the product is not built yet; a section's name stands for all below it.
 const WITHOUT_EFFECT: &[&str] = &[
@@ -19,8 +21,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "cache.persist",
     "lists.mode",
     "lists.sha256",
-    "groups.schedule",
-    "groups.time_zone",
     "query_log.retention",
     "admin.trusted_proxies",
     "admin.trusted_hops",
@@ -61,6 +61,7 @@ pub fn cautions(config: &Config) -> Vec<String> {
                        again, each replica makes its own cookies";
         cautions.push(caution.to_owned());
     }
+    cautions.extend(idle_in_shadow(config));
     let is_spiffe = |client: &Client| matches!(client.matches, ClientMatch::Spiffe(_));
     if config.clients.iter().any(is_spiffe) && config.dns.proxy_protocol_from.is_empty() {
         let caution = "clients: SPIFFE ids come in PROXY v2 headers, and dns.proxy_protocol_from \
@@ -68,6 +69,18 @@ pub fn cautions(config: &Config) -> Vec<String> {
         cautions.push(caution.to_owned());
     }
     cautions
+}
+
+/// What allows has nothing to count in shadow mode.
+fn idle_in_shadow(config: &Config) -> impl Iterator<Item = String> {
+    let lists = config.lists.iter();
+    let lists = lists.map(|list| (format!("list `{}`", list.name), list.mode, list.action));
+    let rules = config.rules.iter();
+    let rules = rules.map(|rule| (format!("rule `{}`", rule.pattern), rule.mode, rule.action));
+    let idle = lists
+        .chain(rules)
+        .filter(|(_, mode, action)| *mode == Mode::Shadow && *action == Action::Allow);
+    idle.map(|(what, ..)| format!("{what}: allows, so in shadow mode it does nothing"))
 }
 
 /// `lists[3].mode` as `lists.mode`.

@@ -10,10 +10,12 @@ use std::{
 
 use blocker::{Action, GroupSet, Matcher, Name, Source};
 use hickory_proto::rr::RecordType;
+use jiff::tz::TimeZone;
 use toml::Value;
 
 use super::{
     Config,
+    schedule::{Span, read_schedule},
     section::Section,
     setting::{Bytes, Choice, Setting},
 };
@@ -130,7 +132,7 @@ pub(super) fn read_groups(section: &mut Section<'_>) -> Vec<String> {
     section.value("groups", vec![DEFAULT_GROUP.to_owned()])
 }
 
-/// Whether a list decides.
+/// Whether a list or a rule decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// It does.
@@ -155,6 +157,8 @@ pub struct Rule {
     pub groups: Vec<String>,
     /// Query types it holds for; empty: all.
     pub types: Vec<RecordType>,
+    /// Whether it decides, or only counts what it would have decided.
+    pub mode: Mode,
     /// Why it is there.
     pub comment: String,
 }
@@ -180,6 +184,7 @@ impl Rule {
             pattern,
             groups: read_groups(section),
             types: section.value("types", Vec::new()),
+            mode: section.value("mode", Mode::Enforce),
             comment: section.value("comment", String::new()),
         }
     }
@@ -224,9 +229,9 @@ pub struct Group {
     /// Whether its rules and lists count.
     pub enabled: bool,
     /// When they count; empty: always.
-    pub schedule: Vec<String>,
+    pub schedule: Vec<Span>,
     /// The zone that the schedule is told in.
-    pub time_zone: String,
+    pub time_zone: TimeZone,
 }
 
 impl Group {
@@ -234,8 +239,8 @@ impl Group {
         Self {
             name: section.required("name", String::new()),
             enabled: section.value("enabled", true),
-            schedule: section.value("schedule", Vec::new()),
-            time_zone: section.value("time_zone", "UTC".to_owned()),
+            schedule: read_schedule(section),
+            time_zone: section.value("time_zone", TimeZone::UTC),
         }
     }
 }
@@ -314,6 +319,13 @@ pub(super) fn check_names(config: &Config, root: &mut Section<'_>) {
 }
 
 impl Config {
+    /// What lists and rules in shadow mode are called.
+    pub fn in_shadow(&self) -> impl Iterator<Item = &str> {
+        let lists = self.lists.iter().filter(|list| list.mode == Mode::Shadow);
+        let rules = self.rules.iter().filter(|rule| rule.mode == Mode::Shadow);
+        lists.map(|list| list.name.as_str()).chain(rules.map(|rule| rule.pattern.as_str()))
+    }
+
     /// Every group that is named anywhere, `default` first; a group's place here is its bit.
     pub fn group_names(&self) -> Vec<&str> {
         let mut names = vec![DEFAULT_GROUP];

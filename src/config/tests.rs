@@ -113,6 +113,11 @@ fn what_is_wrong_with_a_single_key_is_said() {
         ("[[clients]]\nmatch = 'someone'", "clients[0].match:"),
         ("[admin]\npassword_hash = 'secret'", "admin.password_hash: is not a password hash"),
         ("[admin]\nbase_path = 'dns'", "allowed a path of letters"),
+        ("[[groups]]\nname = 'g'\ntime_zone = 'Mars/Utopia'", "such as Europe/Zurich"),
+        (
+            "[[groups]]\nname = 'g'\nschedule = ['daily 08:00-16:00', 'Mon 8-16']",
+            "groups[0].schedule[1]: has times that are none (found `Mon 8-16`, allowed days and",
+        ),
         ("[cache]\nmin_ttl = '2d'", "cache.min_ttl: is above cache.max_ttl"),
         (
             "[[lists]]\nname='a'\ninline=[]\n[[lists]]\nname='a'\ninline=[]",
@@ -197,6 +202,23 @@ fn keys_that_do_nothing_yet_are_told_only_where_they_differ_from_their_default()
 
     assert_eq!(keys_without_effect(&config), ["dns.dns64", "lists[0].mode"]);
     assert!(keys_without_effect(&parse(DEFAULT_FILE).unwrap()).is_empty());
+}
+
+#[test]
+fn who_allows_in_shadow_mode_is_told_that_it_does_nothing() {
+    let config = parse(
+        "[[lists]]\nname = 'ours'\naction = 'allow'\ninline = []\nmode = 'shadow'\n\
+         [[rules]]\naction = 'allow'\nmatch = 'x.example'\nmode = 'shadow'\n\
+         [[rules]]\naction = 'deny'\nmatch = 'y.example'\nmode = 'shadow'",
+    )
+    .unwrap();
+
+    let cautions = cautions(&config);
+
+    assert_eq!(cautions.len(), 2, "{cautions:?}");
+    assert!(
+        cautions[0].starts_with("list `ours`:") && cautions[1].starts_with("rule `x.example`:")
+    );
 }
 
 #[test]

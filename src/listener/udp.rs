@@ -98,11 +98,11 @@ impl Desk {
             Taken::Wait(pending) => {
                 let outbox = self.outbox.clone();
                 self.tasks.spawn_local(async move {
-                    let mut out = Vec::with_capacity(512);
-                    finish(*pending, &mut out).await;
-                    let mut outbox = outbox.borrow_mut();
-                    outbox.put(&mut out, route);
-                    outbox.flush();
+                    if let Some(mut out) = finish(*pending).await {
+                        let mut outbox = outbox.borrow_mut();
+                        outbox.put(&mut out, route);
+                        outbox.flush();
+                    }
                 });
             }
         }

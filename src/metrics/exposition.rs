@@ -4,6 +4,7 @@
 //! configuration, never from clients.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{Arc, atomic::AtomicU64, atomic::Ordering},
     time::UNIX_EPOCH,
@@ -60,6 +61,7 @@ impl Scrape {
         let mut families = of_counters(&self.pipeline.metrics);
         families.extend(self.of_path());
         families.extend(self.of_lists());
+        families.push(self.of_shadows());
         families.extend(self.of_upstreams());
         families
     }
@@ -106,6 +108,21 @@ impl Scrape {
             family("list_rules", "Rules of each list", MetricType::Gauge, rules),
             family("list_up", "Whether a list's last load succeeded", MetricType::Gauge, up),
         ]
+    }
+
+    /// Of what is in shadow mode now, so that names of other times are no labels.
+    fn of_shadows(&self) -> Family {
+        let Pipeline { published, log, metrics, .. } = self.pipeline.as_ref();
+        let mut blocks: BTreeMap<String, u64> =
+            published.load().config.in_shadow().map(|name| (name.to_owned(), 0)).collect();
+        for (label, count) in metrics.tallies.shadow_blocks() {
+            if let Some(sum) = blocks.get_mut(&log.text(label)) {
+                *sum += count;
+            }
+        }
+        let samples = blocks.into_iter().map(|(name, count)| (vec![("list", name)], count));
+        let help = "What lists and rules in shadow mode would have blocked";
+        family("shadow_blocks", help, MetricType::Counter, samples)
     }
 
     fn of_upstreams(&self) -> [Family; 3] {

@@ -8,9 +8,10 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use super::shadow::ShadowBlocks;
 use crate::{
     query::Transport,
-    querylog::{Given, Outcome},
+    querylog::{Given, Label, Outcome},
 };
 
 /// Transports, in the order of their counters.
@@ -28,6 +29,7 @@ pub(super) const RCODE_WORDS: [&str; RCODES + 1] =
 struct Counters {
     queries: [[AtomicU64; Outcome::ALL.len()]; TRANSPORTS.len()],
     responses: [AtomicU64; RCODES + 1],
+    shadow_blocks: ShadowBlocks,
 }
 
 /// The end at which one thread counts.
@@ -47,7 +49,12 @@ impl Tally {
     pub fn count(&self, transport: Transport, given: Given) {
         let row = self.counters.queries.get(transport as usize);
         add_one(row.and_then(|row| row.get(given.outcome as usize)));
-        add_one(self.counters.responses.get(usize::from(given.rcode).min(RCODES)));
+        if let Some(label) = given.shadow {
+            self.counters.shadow_blocks.count(label);
+        }
+        if !given.is_silent() {
+            add_one(self.counters.responses.get(usize::from(given.rcode).min(RCODES)));
+        }
     }
 }
 
@@ -67,6 +74,11 @@ impl Tallies {
     /// Answers by response code, in the order of `RCODE_WORDS`.
     pub(super) fn responses(&self) -> [u64; RCODES + 1] {
         std::array::from_fn(|rcode| self.sum(|counters| counters.responses.get(rcode)))
+    }
+
+    /// What would have been blocked, by the list or rule in shadow mode; each once a thread.
+    pub(super) fn shadow_blocks(&self) -> Vec<(Label, u64)> {
+        self.lock().iter().flat_map(|counters| counters.shadow_blocks.counts()).collect()
     }
 
     fn sum(&self, counter: impl Fn(&Counters) -> Option<&AtomicU64>) -> u64 {

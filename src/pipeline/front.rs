@@ -2,12 +2,12 @@
 //! differs between two who ask the same.
 //!
 //! Each answering thread has one, so that a hit needs no lock and shares no memory. It holds only
-//! what policy has decided in the generation in force, for the same groups; so whatever changes,
+//! what policy has decided in the generation in force, for those of whom rules tell the same; so whatever changes,
 //! nothing has to be thrown away, it is just not found any more.
 
 use std::{hash::BuildHasher, mem::take, time::Duration};
 
-use blocker::{GroupSet, Name};
+use blocker::{Asker, Name};
 use foldhash::quality::RandomState;
 use tokio::time::Instant;
 
@@ -63,7 +63,7 @@ struct Memo {
     qtype: u16,
     flags: u16,
     edns: Wish,
-    groups: GroupSet,
+    asker: Asker,
     generation: u64,
     validity: Validity,
     given: Given,
@@ -121,7 +121,7 @@ impl Front {
 
     fn set(&mut self, asked: &Asked<'_>) -> Option<(u64, &mut Set)> {
         let Asked { query, admitted, .. } = asked;
-        let hash = self.seed.hash_one((query.name.as_wire(), query.qtype, admitted.groups()));
+        let hash = self.seed.hash_one((query.name.as_wire(), query.qtype, admitted.asker()));
         let number = usize::try_from(hash % SETS as u64).ok()?;
         Some((hash, self.sets.get_mut(number)?))
     }
@@ -151,7 +151,7 @@ impl Memo {
             qtype: query.qtype,
             flags: query.flags & FLAGS,
             edns: Wish::of(query),
-            groups: asked.admitted.groups(),
+            asker: asked.admitted.asker(),
             generation: asked.snapshot.generation,
             validity,
             given,
@@ -166,7 +166,7 @@ impl Memo {
             && self.qtype == query.qtype
             && self.flags == query.flags & FLAGS
             && self.edns == Wish::of(query)
-            && self.groups == asked.admitted.groups()
+            && self.asker == asked.admitted.asker()
             && self.name == query.name
     }
 }
@@ -207,7 +207,7 @@ mod tests {
         fn new() -> Self {
             let config = "[[clients]]\nmatch = '10.9.0.0/16'\ngroups = ['strict']";
             let config = Arc::new(Config::parse(config, &Environment::default()).unwrap());
-            let policy = Policy::new(config.clone(), Lists::default());
+            let policy = Policy::new(config.clone(), Lists::default(), jiff::Timestamp::now());
             let snapshot = Snapshot { generation: 1, config, policy };
             Self { front: Front::new(), snapshot, now: Instant::now() }
         }

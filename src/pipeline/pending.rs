@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use tokio::time::Instant;
 
-use super::{Worker, recall::STALE_AFTER};
+use super::{Progress, Worker, recall::STALE_AFTER};
 use crate::{query::Query, upstream::Flight};
 
 /// A query between asking an upstream and its answer.
@@ -26,11 +26,11 @@ impl Pending {
     }
 
     /// Waits for the upstream, at most `upstream.timeout` and not for long where there is a stale
-    /// answer, and writes the answer to `out`.
+    /// answer, and writes the answer to `out`, unless silence is right.
     ///
     /// # Cancel safety
     /// Dropping it leaves the flight to land for others.
-    pub async fn finish(self, out: &mut Vec<u8>) {
+    pub async fn finish(self, out: &mut Vec<u8>) -> Progress {
         let Self { worker, query, flight, started } = self;
         let key = flight.key().clone();
         let has_stale = {
@@ -43,6 +43,6 @@ impl Pending {
         };
         let reply = worker.end(&query, key, resolved, out);
         worker.read_clock();
-        worker.note_slow(&query, &reply, started, &worker.pipeline.published.load());
+        worker.done_since(started, &query, &reply, &worker.pipeline.published.load())
     }
 }

@@ -1,10 +1,14 @@
 //! A decision goes in, the answer's bytes come out, with what is noted of it and how long it holds.
 
-use std::time::Duration;
+#[cfg(test)]
+mod tests;
+
+use std::{sync::Arc, time::Duration};
 
 use super::{Asked, front::Validity, recall::Found};
 use crate::{
-    answer::{self, Ede, LocalData, Rcode},
+    answer::{self, BlockForm, Ede, LocalData, Rcode},
+    cache::{Entry, Reason, UpstreamBlock},
     policy::{Block, LocalName, Path, Refusal, Special},
     query::Query,
     querylog::{Answered, Outcome},
@@ -31,6 +35,12 @@ pub(super) struct Reply {
 impl Reply {
     fn once(outcome: Outcome, rcode: Rcode) -> Self {
         Self { answered: Answered::new(outcome, rcode as u16), validity: None }
+    }
+
+    /// The same, which this would have blocked if it were not in shadow mode.
+    pub(super) fn shadowed_by(mut self, shadow: Option<&Arc<str>>) -> Self {
+        self.answered.shadow = shadow.cloned();
+        self
     }
 
     /// An answer that depends on nothing but policy.
@@ -105,8 +115,16 @@ pub(super) fn blocked(
     out: &mut Vec<u8>,
 ) -> Reply {
     let blocking = &asked.snapshot.config.blocking;
-    let ede = Ede::Blocked(block.reason);
-    let rcode = answer::blocked(asked.query, blocking.answer, blocking.ttl, ede, out);
+    let form = match (BlockForm::of(block.reply.as_ref(), blocking.answer), found) {
+        // An alias is followed from the name that is asked, and from no other.
+        (BlockForm::Alias(_), Some(_)) => blocking.answer.into(),
+        (form, _) => form,
+    };
+    let ede = Some(Ede::Blocked(block.reason));
+    let Some(rcode) = answer::blocked(asked.query, form, blocking.ttl, ede, out) else {
+        let answered = Answered::silent(Outcome::Blocked).because(block);
+        return Reply { answered, validity: None };
+    };
     let answered = Answered::new(Outcome::Blocked, rcode as u16).because(block);
     match found {
         Some(found) => Reply::by_cache(asked, answered, found, false),
@@ -122,22 +140,54 @@ pub(super) fn resolved(
 ) -> Reply {
     let Asked { query, now, .. } = *asked;
     let Found { entry, outcome } = found;
-    let answered = Answered::new(*outcome, entry.rcode()).from_upstream(entry.upstream());
+    let mut answered = Answered::new(*outcome, entry.rcode()).from_upstream(entry.upstream());
+    if let Some(block) = entry.block() {
+        answered = answered.because_upstream(block);
+    }
+    if let Some(block) = &path.redirect {
+        answered = answered.because(block);
+        answered.outcome = Outcome::Blocked;
+    }
+    let by_rule = path.redirect.as_ref().map(|block| Ede::Blocked(block.reason));
+    let ede = by_rule.or_else(|| blocked_upstream(entry));
     if path.links.is_empty() {
-        answer::cached(query, entry, None, now, out);
+        answer::cached(query, entry, ede, now, out);
         return Reply::by_cache(asked, answered, found, true);
     }
-    match entry.under_alias(&query.name, query.qtype, path.links, now) {
-        Ok(aliased) => answer::cached(query, &aliased, None, now, out),
+    match entry.under_alias(&query.name, query.qtype, &path.links, now) {
+        Ok(aliased) => answer::cached(query, &aliased, ede, now, out),
         Err(error) => return failed(query, &Failure::BadAnswer(error.to_string()), out),
     }
     // Records of ours in it do not count down, the others do.
     Reply { answered, validity: None }
 }
 
+/// What an upstream gives the unspecified address is blocked, and answered as what we block: as an
+/// address it would point clients to themselves.
+pub(super) fn nullified(asked: &Asked<'_>, found: &Found, out: &mut Vec<u8>) -> Reply {
+    let blocking = &asked.snapshot.config.blocking;
+    let entry = &found.entry;
+    let told = entry.reasons().iter().find(|reason| reason.is_block()).map(Ede::Upstream);
+    let ede = told.or_else(|| blocked_upstream(entry));
+    let form = blocking.answer.into();
+    let rcode = answer::blocked(asked.query, form, blocking.ttl, ede, out);
+    let rcode = rcode.unwrap_or(Rcode::NoError);
+    let answered = Answered::new(found.outcome, rcode as u16)
+        .from_upstream(entry.upstream())
+        .because_upstream(UpstreamBlock::NullAddress);
+    Reply::by_cache(asked, answered, found, false)
+}
+
+/// What there is to say of an upstream's block, where the upstream itself says nothing.
+fn blocked_upstream(entry: &Entry) -> Option<Ede<'static>> {
+    let is_told = entry.reasons().iter().any(Reason::is_block);
+    entry.block().filter(|_| !is_told).map(|block| Ede::Blocked(block.text()))
+}
+
 /// What a public name says of private addresses is left out, and the answer says so.
 pub(super) fn without_private_addresses(
     asked: &Asked<'_>,
+    path: &Path<'_>,
     found: &Found,
     out: &mut Vec<u8>,
 ) -> Reply {
@@ -145,7 +195,7 @@ pub(super) fn without_private_addresses(
     let Found { entry, outcome } = found;
     let ede = Some(Ede::Blocked("rebinding protection"));
     match entry.without_private_addresses() {
-        Ok(rest) if rest.answers() > 0 => {
+        Ok(rest) if rest.answers() > 0 && path.links.is_empty() => {
             answer::cached(query, &rest, ede, now, out);
             let answered = Answered::new(*outcome, rest.rcode()).from_upstream(entry.upstream());
             Reply::by_cache(asked, answered, found, true)

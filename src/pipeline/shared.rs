@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::{
@@ -55,7 +56,7 @@ impl Pipeline {
 
     fn of(config: &Arc<Config>, cache: Cache, upstream: Upstream) -> Arc<Self> {
         let no_lists = Lists { are_loaded: config.lists.is_empty(), ..Lists::default() };
-        let policy = Policy::new(config.clone(), no_lists);
+        let policy = Policy::new(config.clone(), no_lists, Timestamp::now());
         Arc::new(Self {
             published: Arc::new(Published::new(config.clone(), policy)),
             cache,

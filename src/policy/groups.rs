@@ -4,7 +4,9 @@ use std::{cmp::Reverse, net::IpAddr};
 
 use blocker::{GroupId, GroupSet};
 use ipnet::IpNet;
+use jiff::Timestamp;
 
+use super::schedule;
 use crate::{
     config::{ClientMatch, Config, SpiffePattern},
     query::{Client, Identity},
@@ -13,11 +15,14 @@ use crate::{
 /// The groups that count, and who belongs to which.
 ///
 /// A group that is switched off has no bit, neither for clients nor for rules: it is as if
-/// nobody and nothing belonged to it.
+/// nobody and nothing belonged to it. One outside its schedule has no bit for clients only, so that
+/// nothing has to be compiled again when its time comes.
 #[derive(Debug)]
 pub struct Groups {
     /// Names in the order of their bits; none where a group is switched off.
     names: Vec<Option<String>>,
+    /// Those that are outside their schedule.
+    resting: GroupSet,
     /// What a client without a row belongs to.
     default: GroupSet,
     /// Longest pattern first, so that the first that fits is the right one.
@@ -29,21 +34,32 @@ pub struct Groups {
 }
 
 impl Groups {
-    /// The groups of a configuration.
+    /// The groups of a configuration, whatever time it is.
     pub fn new(config: &Config) -> Self {
+        Self::of_config(config, None)
+    }
+
+    /// The groups of a configuration as their schedules have them at this time.
+    pub fn at(config: &Config, now: Timestamp) -> Self {
+        Self::of_config(config, Some(now))
+    }
+
+    fn of_config(config: &Config, now: Option<Timestamp>) -> Self {
         let is_off = |name: &str| config.groups.iter().any(|g| g.name == name && !g.enabled);
         let named = config.group_names();
         let counted = |name: &&str| (!is_off(name)).then(|| (*name).to_owned());
         let mut groups = Self {
             names: named.iter().map(counted).collect(),
+            resting: GroupSet::EMPTY,
             default: GroupSet::EMPTY,
             workloads: Vec::new(),
             unidentified: None,
             networks: Vec::new(),
         };
-        groups.default = groups.set(named.first());
+        groups.resting = now.map_or(GroupSet::EMPTY, |now| groups.outside_schedule(config, now));
+        groups.default = groups.memberships(named.first());
         for client in &config.clients {
-            let set = groups.set(&client.groups);
+            let set = groups.memberships(&client.groups);
             match &client.matches {
                 ClientMatch::Spiffe(pattern) => groups.workloads.push((pattern.clone(), set)),
                 ClientMatch::Unidentified => {
@@ -59,15 +75,12 @@ impl Groups {
 
     /// The groups that these names stand for.
     pub fn set<N: AsRef<str>>(&self, names: impl IntoIterator<Item = N>) -> GroupSet {
-        let mut set = GroupSet::EMPTY;
-        for name in names {
-            let is_same = |known: &Option<String>| known.as_deref() == Some(name.as_ref());
-            let bit = self.names.iter().position(is_same).and_then(|bit| u8::try_from(bit).ok());
-            if let Some(group) = bit.and_then(GroupId::new) {
-                set.insert(group);
-            }
-        }
-        set
+        names.into_iter().filter_map(|name| self.find(name.as_ref())).collect()
+    }
+
+    /// Whether the schedules of its configuration have the groups at this time as they are here.
+    pub fn are_right_at(&self, config: &Config, now: Timestamp) -> bool {
+        self.outside_schedule(config, now) == self.resting
     }
 
     /// The groups of a client: those of its row, else `default` alone. What is known of its
@@ -82,6 +95,22 @@ impl Groups {
             Identity::Address => None,
         };
         by_identity.unwrap_or_else(|| self.of_address(client.address))
+    }
+
+    /// What a client belongs to whose row names these.
+    fn memberships<N: AsRef<str>>(&self, names: impl IntoIterator<Item = N>) -> GroupSet {
+        let counting = names.into_iter().filter_map(|name| self.find(name.as_ref()));
+        counting.filter(|group| !self.resting.contains(*group)).collect()
+    }
+
+    fn outside_schedule(&self, config: &Config, now: Timestamp) -> GroupSet {
+        let resting = config.groups.iter().filter(|group| !schedule::is_on(group, now));
+        self.set(resting.map(|group| &group.name))
+    }
+
+    fn find(&self, name: &str) -> Option<GroupId> {
+        let bit = self.names.iter().position(|known| known.as_deref() == Some(name))?;
+        GroupId::new(u8::try_from(bit).ok()?)
     }
 
     fn of_address(&self, address: IpAddr) -> GroupSet {

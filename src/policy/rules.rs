@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use blocker::{Action, GroupSet, Matcher, MatcherBuilder, Name, Question, Source, Verdict};
+use blocker::{Action, Match, Matcher, MatcherBuilder, Question, Source};
 
 use super::{Block, Groups};
-use crate::config::Rule;
+use crate::config::{Mode, Rule};
 
 /// All rules, by what they do and how strongly.
 #[derive(Debug, Default)]
@@ -16,6 +16,9 @@ pub(super) struct Rules {
     allow: Vec<Typed>,
     deny: Vec<Typed>,
     deny_by_regex: Vec<Typed>,
+    /// Those in shadow mode, in the same two strengths.
+    shadow: Vec<Typed>,
+    shadow_by_regex: Vec<Typed>,
     /// What each rule is called in answers: its own text.
     reasons: Vec<Arc<str>>,
 }
@@ -31,34 +34,45 @@ impl Rules {
     pub(super) fn new(rules: &[Rule], groups: &Groups) -> Self {
         let of = |wanted: fn(&Rule) -> bool| build(rules, groups, wanted);
         Self {
-            allow: of(|rule| rule.action == Action::Allow),
-            deny: of(|rule| rule.action == Action::Block && !is_regex(rule)),
-            deny_by_regex: of(|rule| rule.action == Action::Block && is_regex(rule)),
+            allow: of(|rule| does(rule, Action::Allow, Mode::Enforce)),
+            deny: of(|rule| does(rule, Action::Block, Mode::Enforce) && !is_regex(rule)),
+            deny_by_regex: of(|rule| does(rule, Action::Block, Mode::Enforce) && is_regex(rule)),
+            shadow: of(|rule| does(rule, Action::Block, Mode::Shadow) && !is_regex(rule)),
+            shadow_by_regex: of(|rule| does(rule, Action::Block, Mode::Shadow) && is_regex(rule)),
             reasons: rules.iter().map(|rule| Arc::from(rule.pattern.as_str())).collect(),
         }
     }
 
-    pub(super) fn allow(&self, name: &Name, qtype: u16, groups: GroupSet) -> bool {
-        find(&self.allow, name, qtype, groups).is_some()
+    pub(super) fn allow(&self, question: &Question<'_>) -> bool {
+        find(&self.allow, question).is_some()
     }
 
-    pub(super) fn deny(&self, name: &Name, qtype: u16, groups: GroupSet) -> Option<Block<'_>> {
-        self.block(find(&self.deny, name, qtype, groups)?)
+    pub(super) fn deny(&self, question: &Question<'_>) -> Option<Block<'_>> {
+        self.block(find(&self.deny, question)?)
     }
 
-    pub(super) fn deny_by_regex(
-        &self,
-        name: &Name,
-        qtype: u16,
-        groups: GroupSet,
-    ) -> Option<Block<'_>> {
-        self.block(find(&self.deny_by_regex, name, qtype, groups)?)
+    pub(super) fn deny_by_regex(&self, question: &Question<'_>) -> Option<Block<'_>> {
+        self.block(find(&self.deny_by_regex, question)?)
     }
 
-    fn block(&self, line: u32) -> Option<Block<'_>> {
-        let place = usize::try_from(line).ok()?.checked_sub(1)?;
-        Some(Block { reason: self.reasons.get(place)?, line })
+    /// The rule in shadow mode that would deny the name.
+    pub(super) fn shadow(&self, question: &Question<'_>) -> Option<&Arc<str>> {
+        Some(self.block(find(&self.shadow, question)?)?.reason)
     }
+
+    /// The same by regular expression.
+    pub(super) fn shadow_by_regex(&self, question: &Question<'_>) -> Option<&Arc<str>> {
+        Some(self.block(find(&self.shadow_by_regex, question)?)?.reason)
+    }
+
+    fn block(&self, found: Match<'_>) -> Option<Block<'_>> {
+        let place = usize::try_from(found.line).ok()?.checked_sub(1)?;
+        Some(Block::by(self.reasons.get(place)?, found))
+    }
+}
+
+fn does(rule: &Rule, action: Action, mode: Mode) -> bool {
+    rule.action == action && rule.mode == mode
 }
 
 fn is_regex(rule: &Rule) -> bool {
@@ -95,11 +109,8 @@ fn build(rules: &[Rule], groups: &Groups, wanted: fn(&Rule) -> bool) -> Vec<Type
     built.collect()
 }
 
-fn find(rules: &[Typed], name: &Name, qtype: u16, groups: GroupSet) -> Option<u32> {
-    let holds = |typed: &&Typed| typed.types.is_empty() || typed.types.contains(&qtype);
-    let question = Question::new(name, groups);
-    rules.iter().filter(holds).find_map(|typed| match typed.matcher.verdict(&question) {
-        Verdict::Allow(found) | Verdict::Block(found) => Some(found.line),
-        Verdict::Pass => None,
-    })
+fn find<'s>(rules: &'s [Typed], question: &Question<'s>) -> Option<Match<'s>> {
+    let holds = |typed: &&Typed| typed.types.is_empty() || typed.types.contains(&question.qtype);
+    let mut holding = rules.iter().filter(holds);
+    holding.find_map(|typed| typed.matcher.verdict(question).found())
 }

@@ -59,6 +59,16 @@ pub enum Identity {
     Unidentified,
 }
 
+impl Identity {
+    /// The name that lists may call it by.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Spiffe(id) => Some(id.as_str()),
+            Self::Address | Self::Unidentified => None,
+        }
+    }
+}
+
 impl Client {
     /// A client that is known by its address alone.
     pub fn at(address: IpAddr, transport: Transport) -> Self {

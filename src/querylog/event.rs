@@ -15,6 +15,7 @@ use super::{
     unix_milliseconds,
 };
 use crate::{
+    cache::UpstreamBlock,
     config::Privacy,
     policy::Block,
     query::{Client, Query, Transport},
@@ -27,6 +28,8 @@ pub enum Outcome {
     Local,
     /// Blocked by a rule or a list.
     Blocked,
+    /// As an upstream says, which says that it blocks the name.
+    BlockedUpstream,
     /// From the cache.
     Cached,
     /// From the cache although it had expired, because nobody else had an answer.
@@ -45,9 +48,10 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Local,
         Self::Blocked,
+        Self::BlockedUpstream,
         Self::Cached,
         Self::Stale,
         Self::Forwarded,
@@ -62,6 +66,7 @@ impl Outcome {
         match self {
             Self::Local => "local",
             Self::Blocked => "blocked",
+            Self::BlockedUpstream => "blocked_upstream",
             Self::Cached => "cached",
             Self::Stale => "stale",
             Self::Forwarded => "forwarded",
@@ -77,7 +82,7 @@ impl From<Outcome> for admin_ui::Outcome {
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Local | Outcome::Truncated => Self::Local,
-            Outcome::Blocked => Self::Blocked,
+            Outcome::Blocked | Outcome::BlockedUpstream => Self::Blocked,
             Outcome::Cached | Outcome::Stale => Self::Cached,
             Outcome::Forwarded => Self::Forwarded,
             Outcome::Special => Self::Special,
@@ -94,21 +99,36 @@ pub struct Answered {
     pub outcome: Outcome,
     /// Its response code.
     pub rcode: u16,
-    /// The rule or list, and the line of it.
+    /// The rule or list, and the line of it; 0 where it has no lines.
     pub(super) reason: Option<(Arc<str>, u32)>,
     pub(super) upstream: Option<Arc<str>>,
+    /// What is in shadow mode and would have blocked it.
+    pub shadow: Option<Arc<str>>,
 }
 
 impl Answered {
     /// An answer that came about in this way.
     pub fn new(outcome: Outcome, rcode: u16) -> Self {
-        Self { outcome, rcode, reason: None, upstream: None }
+        Self { outcome, rcode, reason: None, upstream: None, shadow: None }
+    }
+
+    /// No answer at all, of which there is as much to say.
+    pub fn silent(outcome: Outcome) -> Self {
+        Self::new(outcome, SILENCE)
     }
 
     /// The same, because of a rule or a list.
     #[must_use]
     pub fn because(mut self, block: &Block<'_>) -> Self {
         self.reason = Some((block.reason.clone(), block.line));
+        self
+    }
+
+    /// The same, because an upstream blocks the name, in its way.
+    #[must_use]
+    pub fn because_upstream(mut self, block: UpstreamBlock) -> Self {
+        self.outcome = Outcome::BlockedUpstream;
+        self.reason = Some((block.text().into(), 0));
         self
     }
 
@@ -129,7 +149,19 @@ pub struct Given {
     pub rcode: u16,
     pub(super) reason: Option<(Label, u32)>,
     pub(super) upstream: Option<Label>,
+    /// What is in shadow mode and would have blocked it.
+    pub shadow: Option<Label>,
 }
+
+impl Given {
+    /// Whether nothing was sent.
+    pub fn is_silent(self) -> bool {
+        self.rcode == SILENCE
+    }
+}
+
+/// Stands for a response code where there is no response; real ones have 12 bits.
+const SILENCE: u16 = u16::MAX;
 
 /// Octets of a name that are kept in the event itself: all of nearly every name that is asked.
 pub(super) const INLINE_NAME: usize = 48;
@@ -166,7 +198,7 @@ impl Event {
             qtype: query.qtype,
             given: match privacy {
                 // A rule's text and a list's line tell the name as well.
-                Privacy::HideNames => Given { reason: None, ..given },
+                Privacy::HideNames => Given { reason: None, shadow: None, ..given },
                 _ => given,
             },
             name_length: 0,
@@ -188,7 +220,7 @@ impl Event {
 
     /// As people read it; `rest` is what of the name did not fit.
     pub(super) fn row(&self, id: u64, time: SystemTime, rest: &[u8], labels: &Labels) -> QueryRow {
-        let Given { outcome, rcode, reason, upstream } = self.given;
+        let Given { outcome, rcode, reason, upstream, shadow } = self.given;
         let inline = self.name.get(..usize::from(self.name_length)).unwrap_or(&self.name);
         let name = Name::from_wire(&[inline, rest].concat()).ok();
         let text = |label| labels.text(label).to_owned();
@@ -206,8 +238,9 @@ impl Event {
             outcome: outcome.into(),
             rcode: rcode_word(rcode),
             list,
-            line,
+            line: line.filter(|line| *line > 0),
             upstream: upstream.map(text),
+            would_be_blocked_by: shadow.map(text),
             microseconds: self.took.into(),
         }
     }
@@ -224,6 +257,7 @@ pub(crate) fn rcode_word(rcode: u16) -> String {
         ResponseCode::NotImp => "NOTIMP".into(),
         ResponseCode::Refused => "REFUSED".into(),
         ResponseCode::BADVERS => "BADVERS".into(),
+        _ if rcode == SILENCE => "none".into(),
         _ => format!("RCODE{rcode}"),
     }
 }

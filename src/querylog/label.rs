@@ -17,6 +17,16 @@ pub struct Label(NonZeroU32);
 impl Label {
     /// That of all texts beyond those that are told apart.
     pub(super) const TOO_MANY: Self = Self(NonZeroU32::MAX);
+
+    /// The number itself, which is never 0.
+    pub fn number(self) -> u32 {
+        self.0.get()
+    }
+
+    /// The label of a number; 0 is none.
+    pub fn from_number(number: u32) -> Option<Self> {
+        NonZeroU32::new(number).map(Self)
+    }
 }
 
 /// All texts that have a number.

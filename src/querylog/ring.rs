@@ -71,7 +71,8 @@ impl Writer {
     pub fn shorten(&mut self, answered: &Answered) -> Given {
         let reason = answered.reason.as_ref().map(|(text, line)| (self.label(text), *line));
         let upstream = answered.upstream.as_ref().map(|text| self.label(text));
-        Given { outcome: answered.outcome, rcode: answered.rcode, reason, upstream }
+        let shadow = answered.shadow.as_ref().map(|text| self.label(text));
+        Given { outcome: answered.outcome, rcode: answered.rcode, reason, upstream, shadow }
     }
 
     /// Notes an answer that was given at this time; what `privacy` hides never gets into the ring,

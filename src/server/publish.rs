@@ -1,10 +1,11 @@
-//! Configurations and lists go in, snapshots come out, one at a time and in order.
+//! Configurations, lists and the time of day go in, snapshots come out, one at a time and in order.
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use tokio::{
     sync::{Mutex, Notify},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 use crate::{
@@ -18,18 +19,25 @@ use crate::{
 /// How soon a list of a new configuration is noticed, when no other is due before.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
+/// Longest that the clock on the wall is not looked at: whoever sets it sees schedules obey soon.
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(30);
+
+/// What time it is.
+pub(super) type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
+
 /// Makes every snapshot after the first.
 pub(super) struct Publisher {
     pipeline: Arc<Pipeline>,
     lists: Arc<ListStore>,
     /// Held while a change is made, so that a slow one never overwrites a later one.
     turn: Mutex<()>,
-    loaded: Notify,
+    published: Notify,
+    clock: Clock,
 }
 
 impl Publisher {
-    pub(super) fn new(pipeline: Arc<Pipeline>, lists: Arc<ListStore>) -> Self {
-        Self { pipeline, lists, turn: Mutex::new(()), loaded: Notify::new() }
+    pub(super) fn new(pipeline: Arc<Pipeline>, lists: Arc<ListStore>, clock: Clock) -> Self {
+        Self { pipeline, lists, turn: Mutex::new(()), published: Notify::new(), clock }
     }
 
     /// Takes over a configuration: at once with what is at hand, then with every list as it
@@ -65,6 +73,35 @@ impl Publisher {
         }
     }
 
+    /// Publishes anew at every edge of a group's schedule.
+    pub(super) async fn keep_schedules(&self) {
+        loop {
+            let published = self.published.notified();
+            tokio::select! {
+                () = sleep(self.until_next_edge()) => self.publish_if_time_tells().await,
+                // It may have other schedules.
+                () = published => {}
+            }
+        }
+    }
+
+    fn until_next_edge(&self) -> Duration {
+        let now = (self.clock)();
+        let edge = self.pipeline.published.load().policy.next_edge(now);
+        let until = edge.and_then(|edge| edge.duration_since(now).try_into().ok());
+        until.map_or(LOOK_AT_CLOCK, |until: Duration| until.min(LOOK_AT_CLOCK))
+    }
+
+    /// Publishes the same lists and settings as they count now, where that differs.
+    async fn publish_if_time_tells(&self) {
+        let _turn = self.turn.lock().await;
+        let running = self.pipeline.published.load_full();
+        if !running.policy.is_right_at((self.clock)()) {
+            tracing::info!("a group's schedule begins or ends");
+            self.publish(&running.config, running.policy.lists().clone());
+        }
+    }
+
     /// Downloads lists; each that changes something counts at once, whatever the others do.
     async fn download(&self, config: &Config, which: Which) {
         let mut downloads = self.lists.download(config, which);
@@ -76,11 +113,11 @@ impl Publisher {
     /// Returns when every list has been loaded or has failed once.
     pub(super) async fn lists_loaded(&self) {
         loop {
-            let loaded = self.loaded.notified();
+            let published = self.published.notified();
             if self.pipeline.published.load().policy.lists().are_loaded {
                 return;
             }
-            loaded.await;
+            published.await;
         }
     }
 
@@ -97,8 +134,90 @@ impl Publisher {
     fn publish(&self, config: &Arc<Config>, mut lists: Lists) {
         // A list that is added later is no reason to stop answering, or to take traffic away.
         lists.are_loaded |= self.pipeline.published.load().policy.lists().are_loaded;
-        let policy = Policy::new(config.clone(), lists);
+        let policy = Policy::new(config.clone(), lists, (self.clock)());
         self.pipeline.published.replace(config.clone(), policy);
-        self.loaded.notify_waiters();
+        self.published.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{Config, Environment},
+        query::{Client, Query, Transport},
+    };
+
+    /// A Friday, a minute before eight.
+    const MORNING: &str = "2026-11-20T07:59:00Z";
+
+    /// A publisher whose clock on the wall is tokio's, and so can be told to go on; it may be set.
+    struct Bench {
+        publisher: Arc<Publisher>,
+        set_forward: Arc<std::sync::Mutex<Duration>>,
+    }
+
+    impl Bench {
+        fn new(config: &str) -> Self {
+            let config = Arc::new(Config::parse(config, &Environment::default()).unwrap());
+            let (pipeline, _engine) = Pipeline::new(&config).unwrap();
+            let lists = Arc::new(ListStore::new(&config, pipeline.upstream.clone()));
+            let (begun, set_forward) = (Instant::now(), Arc::<std::sync::Mutex<_>>::default());
+            let set = set_forward.clone();
+            let clock = move || {
+                MORNING.parse::<Timestamp>().unwrap() + begun.elapsed() + *set.lock().unwrap()
+            };
+            let publisher = Arc::new(Publisher::new(pipeline, lists, Box::new(clock)));
+            let keeper = publisher.clone();
+            tokio::spawn(async move { keeper.keep_schedules().await });
+            Self { publisher, set_forward }
+        }
+
+        async fn later(&self, seconds: u64) -> (u64, bool) {
+            sleep(Duration::from_secs(seconds)).await;
+            let snapshot = self.publisher.pipeline.published.load();
+            let client = Client::at([192, 0, 2, 1].into(), Transport::Udp);
+            let packet = b"\0\x01\x01\0\0\x01\0\0\0\0\0\0\x01x\0\0\x01\0\x01";
+            let query = Query::read(packet, client).unwrap();
+            let admitted = snapshot.policy.admit(&query).unwrap();
+            (snapshot.generation, !admitted.groups().is_empty())
+        }
+    }
+
+    const SCHEDULE: &str = "dns.allow_from = ['192.0.2.0/24']\n\
+        [[groups]]\nname = 'default'\nschedule = ['Fri 08:00-08:10']";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_generation_is_published_at_every_edge_and_only_there() {
+        let bench = Bench::new(SCHEDULE);
+        bench.publisher.publish_running().await;
+
+        assert_eq!(bench.later(59).await, (2, false), "a second before it begins");
+        assert_eq!(bench.later(2).await, (3, true), "a second after it has begun");
+        assert_eq!(bench.later(598).await, (3, true), "a second before it ends");
+        assert_eq!(bench.later(2).await, (4, false), "a second after it has ended");
+        assert_eq!(bench.later(86_400).await, (4, false), "a day later");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_set_is_obeyed_soon() {
+        let bench = Bench::new(SCHEDULE);
+        bench.publisher.publish_running().await;
+
+        *bench.set_forward.lock().unwrap() = Duration::from_secs(300);
+
+        assert_eq!(bench.later(31).await, (3, true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_schedule_that_is_new_counts_at_once_and_at_its_own_edges() {
+        let bench = Bench::new("dns.allow_from = ['192.0.2.0/24']");
+        assert_eq!(bench.later(1).await, (1, true));
+
+        let config = Config::parse(SCHEDULE, &Environment::default()).unwrap();
+        bench.publisher.publish(&Arc::new(config), Lists::default());
+
+        assert_eq!(bench.later(1).await, (2, false));
+        assert_eq!(bench.later(59).await, (3, true));
     }
 }

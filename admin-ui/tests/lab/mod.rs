@@ -140,6 +140,7 @@ pub fn row(id: u64) -> QueryRow {
         list: Some("list".to_owned()),
         line: Some(3),
         upstream: None,
+        would_be_blocked_by: None,
         microseconds: 12,
     }
 }

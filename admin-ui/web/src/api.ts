@@ -21,6 +21,7 @@ export interface QueryRow {
   list: string | null;
   line: number | null;
   upstream: string | null;
+  would_be_blocked_by: string | null;
   microseconds: number;
 }
 

@@ -17,8 +17,15 @@ export function word(outcome: Outcome): string {
   return OUTCOMES.find((known) => known.outcome === outcome)?.word ?? outcome;
 }
 
-/** Who decided or answered: the list and its line, or the upstream; empty when nobody else did. */
+/** Who decided or answered, and which list or rule in shadow mode would have blocked it. */
 export function source(row: QueryRow, locale?: string): string {
+  const trial = row.would_be_blocked_by;
+  const parts = [decided(row, locale), trial === null ? "" : `would be blocked by ${trial}`];
+  return parts.filter((part) => part !== "").join("; ");
+}
+
+/** The list and its line, or the upstream; empty when nobody else did. */
+function decided(row: QueryRow, locale?: string): string {
   if (row.list !== null) {
     return row.line === null ? row.list : `${row.list}, line ${count(row.line, locale)}`;
   }

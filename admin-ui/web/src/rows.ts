@@ -28,14 +28,14 @@ export interface Filter {
   outcome: Outcome | "";
 }
 
-/** The rows whose name, client or list holds the text and whose outcome is the one wanted. */
+/** The rows whose name, client or lists hold the text and whose outcome is the one wanted. */
 export function pick(rows: QueryRow[], { text, outcome }: Filter): QueryRow[] {
   const wanted = text.trim().toLowerCase();
   return rows.filter(
     (row) =>
       (outcome === "" || row.outcome === outcome) &&
       (wanted === "" ||
-        [row.name, row.client, row.list ?? ""].some((value) =>
+        [row.name, row.client, row.list ?? "", row.would_be_blocked_by ?? ""].some((value) =>
           value.toLowerCase().includes(wanted),
         )),
   );

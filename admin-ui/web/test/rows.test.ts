@@ -17,6 +17,7 @@ function row(id: number, change: Partial<QueryRow> = {}): QueryRow {
     list: null,
     line: null,
     upstream: null,
+    would_be_blocked_by: null,
     microseconds: 40,
     ...change,
   };

@@ -8,7 +8,7 @@ use hickory_proto::{
 
 /// The targets of an answer's CNAME, HTTPS and SVCB records. (A DNAME comes with the CNAME it makes,
 /// RFC 6672 section 3.1.)
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Targets {
     /// Aliases first.
     names: Box<[Name]>,

@@ -27,7 +27,7 @@ pub(super) const IDLE: Duration = Duration::from_secs(IDLE_SECONDS as u64);
 pub(super) const MESSAGE: Duration = Duration::from_secs(10);
 
 /// Answers that wait for an upstream.
-type Waiting = FuturesUnordered<LocalBoxFuture<'static, Vec<u8>>>;
+type Waiting = FuturesUnordered<LocalBoxFuture<'static, Option<Vec<u8>>>>;
 
 /// What is between one client and us.
 pub(super) struct Dialogue {
@@ -106,7 +106,9 @@ impl Dialogue {
             && let Poll::Ready(answer) = waiting.poll_next_unpin(cx)
         {
             match answer {
-                Some(answer) => replies.push(&answer),
+                Some(Some(answer)) => replies.push(&answer),
+                // A rule wants that nothing is said.
+                Some(None) => {}
                 None => self.waiting = None,
             }
             collected = Poll::Ready(());
@@ -175,11 +177,7 @@ impl Dialogue {
                 Taken::Silence => {}
                 Taken::Answer => replies.push_answer(),
                 Taken::Wait(pending) => {
-                    self.waiting.get_or_insert_default().push(Box::pin(async move {
-                        let mut out = Vec::with_capacity(512);
-                        finish(*pending, &mut out).await;
-                        out
-                    }));
+                    self.waiting.get_or_insert_default().push(Box::pin(finish(*pending)));
                 }
             }
         }
