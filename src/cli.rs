@@ -2,12 +2,22 @@
 
 mod check;
 mod client;
+mod control;
+mod count;
 mod demo;
+mod explain;
 mod healthcheck;
+mod lists;
 mod logging;
+mod offline;
 mod password;
 mod query;
+mod search;
 mod serve;
+mod shown;
+mod span;
+mod status;
+mod table;
 
 use std::{
     ffi::OsString,
@@ -19,6 +29,8 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use ipnet::IpNet;
+
+use control::Reach;
 
 use crate::config::{Config, DEFAULT_FILE, Environment, Problem, Source};
 
@@ -85,6 +97,27 @@ enum Command {
         #[command(flatten)]
         form: Form,
     },
+    /// Say how the running server does
+    Status {
+        #[command(flatten)]
+        reach: Reach,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Say why a name gets what it gets
+    Explain {
+        #[command(flatten)]
+        request: explain::Request,
+        #[command(flatten)]
+        reach: Reach,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Say how lists do, read them again, search them
+    Lists {
+        #[command(subcommand)]
+        what: ListsCommand,
+    },
     /// Ask the running server whether it answers
     Healthcheck {
         #[command(flatten)]
@@ -99,6 +132,33 @@ enum Command {
     },
     /// Print the version
     Version {
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ListsCommand {
+    /// Say how each list does
+    Status {
+        #[command(flatten)]
+        reach: Reach,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Read every list again and download each anew, now
+    Update {
+        #[command(flatten)]
+        reach: Reach,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Find every list and rule that holds a name or one above it
+    Search {
+        #[command(flatten)]
+        request: search::Request,
+        #[command(flatten)]
+        reach: Reach,
         #[command(flatten)]
         form: Form,
     },
@@ -180,6 +240,17 @@ struct Form {
     json: bool,
 }
 
+impl Form {
+    /// Prints a value as JSON, where that is wished for.
+    fn print_json(self, value: &impl serde::Serialize) {
+        if self.json
+            && let Ok(json) = serde_json::to_string(value)
+        {
+            print(shown::Shown::json(&json));
+        }
+    }
+}
+
 /// Runs the command that the arguments name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let command = match Arguments::try_parse_from(arguments) {
@@ -197,6 +268,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Query { name, qtype, server, udp, form } => {
             query::run(&query::Request { name, qtype, is_udp: udp }, &server, form)
         }
+        Command::Status { reach, form } => status::run(&reach, form),
+        Command::Explain { request, reach, form } => explain::run(&request, &reach, form),
+        Command::Lists { what } => match what {
+            ListsCommand::Status { reach, form } => lists::status(&reach, form),
+            ListsCommand::Update { reach, form } => lists::update(&reach, form),
+            ListsCommand::Search { request, reach, form } => search::run(&request, &reach, form),
+        },
         Command::Healthcheck { server } => healthcheck::run(&server),
         Command::HashPassword => password::run(),
         Command::Config { what: ConfigCommand::Default } => print(DEFAULT_FILE.trim_end()),

@@ -8,6 +8,7 @@ mod admin;
 mod blocking;
 mod cache;
 mod client;
+mod control;
 mod dns;
 mod effect;
 mod observability;
@@ -27,12 +28,13 @@ pub use admin::{Admin, Listen};
 pub use blocking::{BlockAnswer, Blocking, UntilLoaded};
 pub use cache::CacheSettings;
 pub use client::{Client, ClientMatch, SpiffePattern};
+pub use control::ControlSocket;
 pub use dns::{Dns, DnsTls, Limits, RateLimit, Threads, UdpMode};
 pub use effect::{cautions, keys_that_need_a_restart, keys_without_effect};
 pub use observability::{
     Egress, EgressMode, Log, LogFormat, Metrics, Privacy, QueryLogSettings, Telemetry,
 };
-pub use policy::{Group, List, ListSource, LocalRecord, Mode, Rule};
+pub use policy::{Group, List, ListSource, LocalRecord, Rule};
 pub use schedule::Span;
 pub use section::Problem;
 pub use setting::Bytes;
@@ -49,8 +51,8 @@ pub const DEFAULT_FILE: &str = include_str!("config/default.toml");
 pub struct Config {
     /// Where lists, the first password and later the query log are kept; none: nothing on disk.
     pub data_dir: Option<PathBuf>,
-    /// Path of the control socket; empty: chosen by the server; `off`: none.
-    pub control_socket: String,
+    /// Where commands reach the running server.
+    pub control_socket: ControlSocket,
     /// Listeners, who may ask, limits.
     pub dns: Dns,
     /// Where misses go.
@@ -106,7 +108,7 @@ impl Config {
     fn read(root: &mut Section<'_>) -> Self {
         let config = Self {
             data_dir: root.value("data_dir", None),
-            control_socket: root.value("control_socket", String::new()),
+            control_socket: root.value("control_socket", ControlSocket::Usual),
             dns: root.table("dns", Dns::read),
             upstream: root.table("upstream", UpstreamSettings::read),
             cache: root.table("cache", CacheSettings::read),

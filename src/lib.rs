@@ -30,6 +30,8 @@
 //! | `config` | a file and the environment, checked |
 //! | `lists` | fetches, keeps and compiles lists |
 //! | `metrics` | what is counted, and the listener for monitoring |
+//! | `explain` | why a name gets what it gets |
+//! | `control` | the running server as commands of this machine see it |
 //! | `admin` | the running server as the admin page sees it |
 //! | `cli` | the commands |
 //! | `causes` | an error with its causes, in one line |
@@ -52,6 +54,8 @@ pub mod server;
 pub mod config;
 pub mod lists;
 pub mod metrics;
+pub mod explain;
+pub mod control;
 pub mod admin;
 pub mod cli;
 mod causes;

@@ -53,7 +53,7 @@ pub struct ListStore {
 }
 
 /// How one list does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct ListStatus {
     /// Its name.
     pub name: String,
@@ -72,7 +72,8 @@ pub struct ListStatus {
 }
 
 /// How a list's last load went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ListState {
     /// Its text is current.
     Ok,
@@ -102,7 +103,12 @@ impl ListStore {
     /// Compiles what is at hand: files, inline lists and kept copies.
     pub async fn load(self: &Arc<Self>, config: &Arc<Config>) -> Lists {
         let (store, of) = (self.clone(), config.clone());
-        match tokio::task::spawn_blocking(move || store.compile(&of)).await {
+        let compile = move || {
+            let lists = store.compile(&of);
+            store.copies.forget_all_but(&of);
+            lists
+        };
+        match tokio::task::spawn_blocking(compile).await {
             Ok(lists) => lists,
             Err(error) => {
                 tracing::error!(%error, "compiling lists ended by a defect of ours; no list counts");

@@ -5,6 +5,7 @@
 //! rules, lists, deny rules by regular expression.
 
 mod decision;
+pub mod explain;
 mod groups;
 mod judgement;
 mod local;
@@ -88,10 +89,7 @@ impl Policy {
         if query.client.transport == Transport::Udp && self.dns().udp == UdpMode::Truncate {
             return Err(Refusal::OverUdp);
         }
-        let Client { address, identity, .. } = &query.client;
-        let marks = self.lists.matcher.marks(Some(*address), identity.name());
-        let groups = self.groups.of(&query.client);
-        Ok(Admitted { asker: Asker { groups, marks } })
+        Ok(Admitted { asker: self.asker(&query.client) })
     }
 
     /// Decides about a query that was admitted.
@@ -189,6 +187,13 @@ impl Policy {
     /// The lists this policy asks.
     pub fn lists(&self) -> &Lists {
         &self.lists
+    }
+
+    /// All that rules can tell of a client.
+    fn asker(&self, client: &Client) -> Asker {
+        let Client { address, identity, .. } = client;
+        let marks = self.lists.matcher.marks(Some(*address), identity.name());
+        Asker { groups: self.groups.of(client), marks }
     }
 
     fn refuse(&self, query: &Query) -> Option<Refusal> {

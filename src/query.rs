@@ -126,6 +126,16 @@ impl Query {
         }
     }
 
+    /// The query that a client would send for a name, over TCP or UDP and without EDNS.
+    pub fn about(name: &Name, qtype: u16, client: Client) -> Self {
+        let mut as_asked = [0; 255];
+        for (place, octet) in as_asked.iter_mut().zip(name.as_wire()) {
+            *place = *octet;
+        }
+        let (flags, qclass) = (flag::RD, wire::CLASS_IN);
+        Self { id: 0, flags, name: *name, qtype, qclass, edns: None, client, as_asked }
+    }
+
     /// What was found; nothing never happens.
     #[inline]
     fn of(

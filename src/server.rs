@@ -6,10 +6,11 @@ pub(crate) mod drain;
 mod holder;
 mod http;
 mod publish;
+mod sockets;
 mod state;
 mod threads;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::task::JoinSet;
@@ -17,6 +18,7 @@ use tokio::task::JoinSet;
 use crate::{
     admin::AdminBackend,
     config::Config,
+    control::{Control, SocketError},
     listener::tcp::Seats,
     lists::ListStore,
     metrics::{self, Health, Scrape},
@@ -28,8 +30,11 @@ pub use bind::{BindError, TakenPort};
 pub use drain::Drain;
 pub use state::{FirstPassword, PasswordProblem};
 
+pub(crate) use holder::Holder;
+pub(crate) use publish::Publisher;
+
 use drain::DrainTrigger;
-use publish::Publisher;
+use sockets::Sockets;
 use threads::DataPlane;
 
 /// Longest that queries in flight hold up the end.
@@ -45,6 +50,9 @@ pub enum StartError {
     /// There is no way to ask an upstream.
     #[error("{0}")]
     Upstream(#[from] UpstreamError),
+    /// Another server has the control socket.
+    #[error("{0}")]
+    ControlSocket(#[from] SocketError),
     /// No thread can be started.
     #[error("a thread cannot be started; is a limit on processes too low?")]
     Thread(#[source] std::io::Error),
@@ -75,6 +83,8 @@ pub struct Addresses {
     pub admin_path: String,
     /// The metrics listener, where it is a TCP one.
     pub metrics: Option<SocketAddr>,
+    /// Where commands reach it, where they can.
+    pub control: Option<PathBuf>,
 }
 
 impl Server {
@@ -85,34 +95,36 @@ impl Server {
     pub async fn start(mut config: Config, taken: TakenPort) -> Result<Self, StartError> {
         config.data_dir = state::usable(config.data_dir.take());
         let config = Arc::new(config);
-        let sockets = bind::dns(&config.dns, taken)?;
-        let admin = http::Listener::bind("admin.listen", &config.admin.listen, taken)?;
-        let metrics = http::Listener::bind("metrics.listen", &config.metrics.listen, taken)?;
-        let addresses = Addresses {
-            dns: bind::addresses(&sockets),
-            admin: admin.as_ref().and_then(http::Listener::address),
-            admin_path: config.admin.base_path.clone(),
-            metrics: metrics.as_ref().and_then(http::Listener::address),
-        };
+        let sockets = Sockets::bind(&config, taken)?;
+        let addresses = sockets.addresses(&config);
         let (hash, first_password) = state::password(&config)?;
 
         let (pipeline, engine) = Pipeline::new(&config)?;
         let (drain, watch) = drain::channel();
         let seats = Arc::new(Seats::new(pipeline.metrics.clone()));
         threads::start_upstream(engine)?;
-        let data_plane = DataPlane::start(sockets, &pipeline, &seats, &watch)?;
+        let data_plane = DataPlane::start(sockets.dns, &pipeline, &seats, &watch)?;
 
         let lists = Arc::new(ListStore::new(&config, pipeline.upstream.clone()));
         let health = Arc::new(Health::bound_now());
         let publisher =
             Arc::new(Publisher::new(pipeline.clone(), lists.clone(), Box::new(Timestamp::now)));
+        let control = Control {
+            pipeline: pipeline.clone(),
+            lists: lists.clone(),
+            health: health.clone(),
+            publisher: publisher.clone(),
+        };
         let mut tasks = JoinSet::new();
-        if let Some(listener) = admin {
+        if let Some(socket) = sockets.control {
+            tasks.spawn(socket.serve(Arc::new(control)));
+        }
+        if let Some(listener) = sockets.admin {
             let backend = AdminBackend::new(pipeline.clone(), lists.clone(), health.clone(), hash);
             let settings = admin_ui::Settings { base_path: config.admin.base_path.clone() };
             tasks.spawn(listener.serve(admin_ui::router(Arc::new(backend), settings)));
         }
-        if let Some(listener) = metrics {
+        if let Some(listener) = sockets.metrics {
             let scrape = Scrape { pipeline: pipeline.clone(), lists };
             tasks.spawn(listener.serve(metrics::router(scrape, health.clone())));
         }

@@ -146,7 +146,8 @@ fn descriptors() -> usize {
 /// Writes a configuration the way Kubernetes does: aside, and then a link is swapped.
 fn write_config(directory: &Path, blocked: &str) {
     let text = format!(
-        "dns.listen = ['127.0.0.1:0']\nadmin.listen = ''\nmetrics.listen = ''\n\
+        "control_socket = 'off'\ndns.listen = ['127.0.0.1:0']\nadmin.listen = ''\n\
+         metrics.listen = ''\n\
          upstream.servers = ['https://127.0.0.1:9/dns-query']\nupstream.timeout = '200ms'\n\
          [[lists]]\nname = 'ours'\ninline = ['{blocked}']\n"
     );

@@ -50,7 +50,7 @@ impl Ede<'_> {
     }
 
     /// The text, cut at a character's edge.
-    fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         let text = match self {
             Self::Blocked(text) | Self::NoReachableAuthority(text) | Self::NetworkError(text) => {
                 *text

@@ -61,6 +61,9 @@ impl Demo {
         if let Some(first) = server.first_password() {
             let _ = writeln!(text, "  password  {}  (for this run only)", first.password);
         }
+        if let Some(socket) = &addresses.control {
+            let _ = writeln!(text, "  status    dnsward status --socket {}", socket.display());
+        }
         if let Some(metrics) = addresses.metrics {
             let _ = writeln!(text, "  metrics   http://{metrics}/metrics");
         }

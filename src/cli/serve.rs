@@ -172,6 +172,7 @@ fn announce(origin: &Origin, server: &Server) {
         dns = dns.join(", "),
         admin = addresses.admin.map(tracing::field::display),
         metrics = addresses.metrics.map(tracing::field::display),
+        control = addresses.control.as_ref().map(|path| tracing::field::display(path.display())),
         "serving"
     );
     if origin.demo.is_some() {

@@ -1,5 +1,7 @@
 //! The `[[clients]]` blocks: who belongs to which groups.
 
+use std::fmt;
+
 use ipnet::IpNet;
 use toml::Value;
 
@@ -73,6 +75,18 @@ impl SpiffePattern {
     /// Octets that an id must share with it: of two patterns that match, the longer one says more.
     pub fn length(&self) -> usize {
         self.text.len()
+    }
+}
+
+/// As it is written in the configuration.
+impl fmt::Display for ClientMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(network) => network.fmt(f),
+            Self::Spiffe(SpiffePattern { text, is_path: true }) => write!(f, "{text}*"),
+            Self::Spiffe(SpiffePattern { text, is_path: false }) => f.write_str(text),
+            Self::Unidentified => f.write_str("unidentified"),
+        }
     }
 }
 

@@ -4,11 +4,12 @@
 
 use blocker::Action;
 
-use super::{Client, ClientMatch, Config, List, ListSource, Mode};
+use blocker::Mode;
+
+use super::{Client, ClientMatch, Config, List, ListSource};
 
 /// Keys whose part of the product is not built yet; a section's name stands for all below it.
 const WITHOUT_EFFECT: &[&str] = &[
-    "control_socket",
     "dns.dns64",
     "dns.tls",
     "upstream.hedge",
@@ -102,6 +103,7 @@ fn without_numbers(key: &str) -> String {
 pub fn keys_that_need_a_restart(running: &Config, new: &Config) -> Vec<&'static str> {
     let changes = [
         ("data_dir", running.data_dir != new.data_dir),
+        ("control_socket", running.control_socket != new.control_socket),
         ("dns.listen", running.dns.listen != new.dns.listen),
         ("dns.threads", running.dns.threads != new.dns.threads),
         ("dns.udp", is_udp_bound(running) != is_udp_bound(new)),

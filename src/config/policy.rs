@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use blocker::{Action, GroupSet, Matcher, Name, Source};
+use blocker::{Action, GroupSet, Matcher, Mode, Name, Source};
 use hickory_proto::rr::RecordType;
 use jiff::tz::TimeZone;
 use toml::Value;
@@ -130,15 +130,6 @@ fn read_source(section: &mut Section<'_>) -> ListSource {
 
 pub(super) fn read_groups(section: &mut Section<'_>) -> Vec<String> {
     section.value("groups", vec![DEFAULT_GROUP.to_owned()])
-}
-
-/// Whether a list or a rule decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// It does.
-    Enforce,
-    /// It only counts what it would have decided.
-    Shadow,
 }
 
 impl Choice for Mode {

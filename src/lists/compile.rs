@@ -17,7 +17,7 @@ use crate::{
 
 impl ListStore {
     /// Compiles what is at hand; takes a while.
-    pub(super) fn compile(&self, config: &Config) -> Lists {
+    pub(crate) fn compile(&self, config: &Config) -> Lists {
         let started = std::time::Instant::now();
         let groups = Groups::new(config);
         let mut builder = Matcher::builder();
@@ -37,7 +37,6 @@ impl ListStore {
             "lists are compiled"
         );
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
-        self.copies.forget_all_but(config);
         Lists { matcher: Arc::new(matcher), names, are_loaded }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use blocker::{Question, Reply, Verdict};
+use blocker::{Name, Question, Reply, Verdict};
 
 use super::{Block, Lists, Policy};
 
@@ -38,10 +38,7 @@ impl Policy {
     /// What they say of the name that a client asks.
     pub(super) fn judge_asked(&self, question: &Question<'_>) -> Judgement<'_> {
         let judgement = self.judge(question);
-        let is_key = question.name.as_wire().starts_with(ESNI);
-        let Some(host) = is_key.then(|| question.name.parent()).flatten() else {
-            return judgement;
-        };
+        let Some(host) = host_of_key(question.name) else { return judgement };
         let of_host = Question { name: &host, ..*question };
         let is_free = matches!(judgement.finding, Finding::Allow);
         if is_free || self.rules.allow(&of_host) {
@@ -89,4 +86,10 @@ impl Policy {
             None => Judgement::pass(shadow.or_else(|| self.rules.shadow_by_regex(question))),
         }
     }
+}
+
+/// The host whose encryption key a name is.
+pub(super) fn host_of_key(name: &Name) -> Option<Name> {
+    let is_key = name.as_wire().starts_with(ESNI);
+    is_key.then(|| name.parent()).flatten()
 }

@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use blocker::{Action, Match, Matcher, MatcherBuilder, Question, Source};
+use blocker::{Action, Match, Matcher, MatcherBuilder, Mode, Question, Source};
 
 use super::{Block, Groups};
-use crate::config::{Mode, Rule};
+use crate::config::Rule;
 
 /// All rules, by what they do and how strongly.
 #[derive(Debug, Default)]

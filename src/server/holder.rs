@@ -10,7 +10,7 @@ use std::{
 
 /// A process that holds an address.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Holder {
+pub(crate) struct Holder {
     name: String,
     pid: u32,
 }
@@ -26,10 +26,13 @@ impl Holder {
         let wanted = format!("socket:[{inode}]");
         let processes = fs::read_dir("/proc").ok()?.flatten();
         let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        pids.filter(|pid| has_open(*pid, &wanted)).find_map(|pid| {
-            let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-            Some(Self { name: name.trim().to_owned(), pid })
-        })
+        pids.filter(|pid| has_open(*pid, &wanted)).find_map(Self::of_process)
+    }
+
+    /// A process that is known by its number.
+    pub(crate) fn of_process(pid: u32) -> Option<Self> {
+        let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+        Some(Self { name: name.trim().to_owned(), pid })
     }
 }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
-    sync::{Mutex, Notify},
+    sync::{Mutex, Notify, SetOnce},
     time::{Instant, sleep, sleep_until},
 };
 
@@ -26,18 +26,27 @@ const LOOK_AT_CLOCK: Duration = Duration::from_secs(30);
 pub(super) type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Makes every snapshot after the first.
-pub(super) struct Publisher {
+pub(crate) struct Publisher {
     pipeline: Arc<Pipeline>,
     lists: Arc<ListStore>,
     /// Held while a change is made, so that a slow one never overwrites a later one.
     turn: Mutex<()>,
     published: Notify,
     clock: Clock,
+    /// Set once lists have been read.
+    read: SetOnce<()>,
 }
 
 impl Publisher {
     pub(super) fn new(pipeline: Arc<Pipeline>, lists: Arc<ListStore>, clock: Clock) -> Self {
-        Self { pipeline, lists, turn: Mutex::new(()), published: Notify::new(), clock }
+        Self {
+            pipeline,
+            lists,
+            turn: Mutex::new(()),
+            published: Notify::new(),
+            clock,
+            read: SetOnce::new(),
+        }
     }
 
     /// Takes over a configuration: at once with what is at hand, then with every list as it
@@ -102,6 +111,18 @@ impl Publisher {
         }
     }
 
+    /// Reads every list again and downloads each anew, by the settings in force. Returns after the
+    /// first attempt of each; dropping it only ends these attempts.
+    pub(crate) async fn update_lists(&self) {
+        self.publish_running().await;
+        self.download(&self.running(), Which::All).await;
+    }
+
+    /// Returns when lists have been read for the first time, those that are at hand.
+    pub(crate) async fn lists_read(&self) {
+        self.read.wait().await;
+    }
+
     /// Downloads lists; each that changes something counts at once, whatever the others do.
     async fn download(&self, config: &Config, which: Which) {
         let mut downloads = self.lists.download(config, which);
@@ -125,6 +146,8 @@ impl Publisher {
         let _turn = self.turn.lock().await;
         let config = self.running();
         self.publish(&config, self.lists.load(&config).await);
+        // Only the first time is of interest.
+        let _ = self.read.set(());
     }
 
     fn running(&self) -> Arc<Config> {

@@ -176,6 +176,9 @@ fn preamble(
     let mut toml = String::new();
     if keeps_data {
         writeln!(toml, "data_dir = '{}'", directory.path().join("data").display()).unwrap();
+    } else {
+        // Labs would meet in the directories that servers share.
+        toml.push_str("control_socket = 'off'\n");
     }
     writeln!(
         toml,

@@ -16,6 +16,11 @@ pub struct Targets {
 }
 
 impl Targets {
+    /// Those of an answer that leads nowhere else.
+    pub fn none() -> Self {
+        Self { names: Box::default(), aliases: 0 }
+    }
+
     pub(super) fn of(message: &Message) -> Self {
         let aliases = message.answers.iter().filter_map(alias);
         let mut names: Vec<Name> = aliases.collect();

@@ -1,0 +1,123 @@
+//! Requests go in, typed answers come out as JSON; one function for each command.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json, Router,
+    extract::{Query, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, timeout},
+};
+
+use super::{Control, Status};
+use crate::{
+    explain::{Explainer, Explanation, Found, Live, Subject, SubjectError, search},
+    lists::ListStatus,
+};
+
+/// Longest that an answer about lists waits for them to be read for the first time, which takes
+/// a moment after the start.
+const FIRST_READING: Duration = Duration::from_secs(10);
+
+/// A question about a name.
+#[derive(Deserialize)]
+struct Question {
+    name: String,
+    #[serde(rename = "type", default = "address")]
+    qtype: String,
+    client: Option<String>,
+}
+
+/// The type that people mean who name none.
+fn address() -> String {
+    "A".to_owned()
+}
+
+/// The commands of whoever may give any.
+pub(super) fn router(control: Arc<Control>) -> Router {
+    Router::new()
+        .route("/status", get(status))
+        .route("/lists", get(lists))
+        .route("/lists/update", post(update_lists))
+        .route("/lists/search", get(search_lists))
+        .route("/explain", get(explain))
+        .fallback(|| async { problem(StatusCode::NOT_FOUND, "this server knows no such command") })
+        .with_state(control)
+}
+
+/// What everybody else is told.
+pub(super) fn refusal() -> Router {
+    let why = "only root and the server's own user may command it";
+    Router::new().fallback(move || async move { problem(StatusCode::FORBIDDEN, why) })
+}
+
+async fn status(State(control): State<Arc<Control>>) -> Json<Status> {
+    Json(control.status())
+}
+
+async fn lists(State(control): State<Arc<Control>>) -> Json<Vec<ListStatus>> {
+    control.lists_are_read().await;
+    Json(control.lists.status())
+}
+
+async fn update_lists(State(control): State<Arc<Control>>) -> Json<Vec<ListStatus>> {
+    control.publisher.update_lists().await;
+    Json(control.lists.status())
+}
+
+async fn search_lists(
+    State(control): State<Arc<Control>>,
+    Query(question): Query<Question>,
+) -> Result<Json<Vec<Found>>, Response> {
+    control.lists_are_read().await;
+    let look = move || search(&control.pipeline.published.load().policy, &question.name);
+    spawn_blocking(look).await.map_err(|_| defect())?.map(Json).map_err(|error| bad(&error))
+}
+
+async fn explain(
+    State(control): State<Arc<Control>>,
+    Query(question): Query<Question>,
+) -> Result<Json<Explanation>, Response> {
+    let Question { name, qtype, client } = question;
+    let subject = Subject::parse(&name, &qtype, client.as_deref()).map_err(|error| bad(&error))?;
+    control.lists_are_read().await;
+    // Rules are looked at one by one, which is nothing for the thread that hears of signals.
+    let explained = spawn_blocking(move || control.explain(&subject)).await;
+    explained.map(Json).map_err(|_| defect())
+}
+
+impl Control {
+    fn explain(&self, subject: &Subject) -> Explanation {
+        let snapshot = self.pipeline.published.load();
+        let (cache, upstream) = (&self.pipeline.cache, &self.pipeline.upstream);
+        let live = Some(Live { cache, upstream, now: Instant::now() });
+        let (config, policy, lists) = (&snapshot.config, &snapshot.policy, &self.lists.status());
+        Explainer { config, policy, lists, live }.explain(subject)
+    }
+
+    /// Waits a moment for the first reading of lists; late ones are told as they are.
+    async fn lists_are_read(&self) {
+        let _ = timeout(FIRST_READING, self.publisher.lists_read()).await;
+    }
+}
+
+/// What is said to a question that is none.
+fn bad(error: &SubjectError) -> Response {
+    problem(StatusCode::BAD_REQUEST, &error.to_string())
+}
+
+fn defect() -> Response {
+    problem(StatusCode::INTERNAL_SERVER_ERROR, "a defect of dnsward's; please report it")
+}
+
+/// What is wrong with a request.
+fn problem(status: StatusCode, why: &str) -> Response {
+    (status, Json(json!({ "error": why }))).into_response()
+}
