@@ -157,8 +157,9 @@ pub(crate) fn check_characters(text: &str, also: &str) -> Result<(), Reason> {
     let character = text.get(foreign..).and_then(|rest| rest.chars().next());
     Err(match character {
         _ if is_address(text) => Reason::Address,
+        _ if text.contains('\\') => Reason::BareRegex,
         Some('/' | ':' | '?' | '&' | '=' | '%') => Reason::Path,
-        Some('(' | '\\' | '[' | '{' | '+') => Reason::BareRegex,
+        Some('(' | '[' | '{' | '+') => Reason::BareRegex,
         Some('^') if foreign == 0 => Reason::BareRegex,
         Some(character) if character.is_whitespace() => Reason::SeveralNames,
         Some(character) if character.is_ascii() => Reason::BadCharacter(character),
@@ -175,7 +176,13 @@ fn is_address(text: &str) -> bool {
 }
 
 fn is_comment(line: &str) -> bool {
-    line.is_empty() || line.starts_with(['#', '!', ';', '['])
+    line.is_empty() || line.starts_with(['#', '!', ';']) || is_heading(line)
+}
+
+/// Whether the line says which program the list is for: `[Adblock Plus 2.0]`.
+fn is_heading(line: &str) -> bool {
+    let inside = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    inside.is_some_and(|inside| !inside.contains(['[', ']']))
 }
 
 /// Cuts a remark off the end. The blank before it tells it from `address=/x/#`. Behind a regular

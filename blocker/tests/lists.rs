@@ -171,6 +171,8 @@ fn a_line_that_cannot_be_used_says_why() {
         ("/banner/*$image", page_only("image")),
         ("/banner/*", Reason::Path),
         ("(^|[.])ads[0-9]", Reason::BareRegex),
+        ("[a-z]+ads[0-9]", Reason::BareRegex),
+        (r"ads?\.example", Reason::BareRegex),
         ("&ad_type=", Reason::Path),
     ];
 
