@@ -48,6 +48,10 @@ impl Reader {
         if self.zone.as_mut().is_some_and(|zone| zone.takes_up(line)) {
             return Ok(());
         }
+        let is_indented = line.starts_with([' ', '\t']);
+        if !is_indented && let Some(record) = zone::Record::common(line.trim_ascii()) {
+            return self.read_record(&record, rules);
+        }
         let text = line.trim().trim_start_matches(BYTE_ORDER_MARK);
         if is_cosmetic(text) {
             return Err(Reason::Cosmetic);
@@ -69,7 +73,7 @@ impl Reader {
             rules.push(adblock::parse(text)?);
             return Ok(());
         }
-        self.read_row(text, line.starts_with([' ', '\t']), rules)
+        self.read_row(text, is_indented, rules)
     }
 
     /// Reads a line that may be a row of words.
@@ -84,14 +88,22 @@ impl Reader {
             return hosts::parse(names, rules);
         }
         if let Some(record) = zone::Record::split(text, is_indented) {
-            rules.extend(self.zone.get_or_insert_default().read(&record)?);
-            return Ok(());
+            return self.read_record(&record, rules);
         }
         if adblock::is_rule(text) {
             rules.push(adblock::parse(text)?);
             return Ok(());
         }
         rules.push(Rule::block(plain::parse(row)?));
+        Ok(())
+    }
+
+    fn read_record(
+        &mut self,
+        record: &zone::Record<'_>,
+        rules: &mut Vec<Rule>,
+    ) -> Result<(), Reason> {
+        rules.extend(self.zone.get_or_insert_default().read(record)?);
         Ok(())
     }
 }

@@ -6,6 +6,10 @@ use std::fmt;
 /// The number of a type, whatever case its name has; `TYPE65` is understood for any (RFC 3597
 /// section 5).
 pub(crate) fn number(text: &str) -> Option<u16> {
+    // Most words that are tried are no types and do not even look like one.
+    if !text.starts_with(|first: char| first.is_ascii_alphabetic()) || text.len() > LONGEST {
+        return None;
+    }
     let known = KNOWN.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
     known.map(|(_, number)| *number).or_else(|| {
         let (prefix, number) = text.split_at_checked(UNKNOWN.len())?;
@@ -42,6 +46,8 @@ pub(crate) const SIGNING: [u16; 6] = [43, 46, 47, 48, 50, 51];
 
 /// What comes before the number of a type without a name.
 const UNKNOWN: &str = "TYPE";
+/// Length of the longest name of a type, `OPENPGPKEY` and `NSEC3PARAM`.
+const LONGEST: usize = 10;
 /// The types that are asked for, from IANA's register.
 const KNOWN: [(&str, u16); 43] = [
     ("A", A),

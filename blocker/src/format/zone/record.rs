@@ -1,6 +1,7 @@
 //! One line of a zone file comes apart into whose record it is, of what type, and its data
 //! (RFC 1035 section 5.1).
 
+use crate::format::is_name_byte;
 use crate::record_type;
 
 /// A record: `owner [ttl] [class] type data`.
@@ -15,6 +16,18 @@ pub(crate) struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
+    /// Takes a line of the form that nearly all lines of policy zones have apart: a name, a type
+    /// and one word, perhaps with TTL and class between them.
+    pub(crate) fn common(line: &'a str) -> Option<Self> {
+        let (owner, rest) = split_word(line);
+        let belongs = |byte: u8| is_name_byte(byte) || matches!(byte, b'*' | b':');
+        if rest.is_empty() || owner.contains(':') || !owner.bytes().all(belongs) {
+            return None;
+        }
+        let (rtype, data) = type_and_data(without_comment(rest).trim_end())?;
+        data.bytes().all(belongs).then_some(Self { owner: Some(owner), rtype, data })
+    }
+
     /// Takes a line apart, if it has this form. An indented line more likely has no owner.
     pub(crate) fn split(line: &'a str, is_indented: bool) -> Option<Self> {
         let line = without_comment(line).trim();
