@@ -16,6 +16,7 @@ own.example CNAME own.example.
 null.example A 0.0.0.0
 walled.example A 192.0.2.7
         AAAA 2001:db8::7
+        IN A 192.0.2.8
         TXT \"why\"
 localhost.example CNAME localhost.
 ";
@@ -30,6 +31,7 @@ localhost.example CNAME localhost.
             "null.example",
             "walled.example$dnsrewrite=192.0.2.7",
             "walled.example$dnsrewrite=2001:db8::7",
+            "walled.example$dnsrewrite=192.0.2.8",
             "TXT \"why\": `TXT` records in a policy zone are not supported; write a local record",
             "localhost.example$dnsrewrite=localhost.",
         ]

@@ -17,7 +17,7 @@ pub(crate) struct Record<'a> {
 
 impl<'a> Record<'a> {
     /// Takes a line of the form that nearly all lines of policy zones have apart: a name, a type
-    /// and one word, perhaps with TTL and class between them.
+    /// and one word, perhaps with TTL and class between them. It is not indented.
     pub(crate) fn common(line: &'a str) -> Option<Self> {
         let (owner, rest) = split_word(line);
         let belongs = |byte: u8| is_name_byte(byte) || matches!(byte, b'*' | b':');
