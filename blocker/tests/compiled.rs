@@ -246,3 +246,18 @@ fn findings_tell_every_rule_in_order_and_why_it_does_not_count() {
         ]
     );
 }
+
+#[test]
+fn a_zone_is_read_as_a_whole_and_its_rules_are_kept_one_by_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let zone = "$ORIGIN rpz.test.\n@ SOA a. b. (\n1 2 3\n4 5 )\na.example A 192.0.2.7\n  AAAA ::7\n\
+        b.example A 192.0.2.7\n  AAAA ::7\n$ORIGIN example.rpz.test.\nc CNAME .\n";
+
+    let list = compile(directory.path(), zone);
+
+    assert_eq!((list.report().rules, list.report().rejected), (5, 0));
+    let file = File::open(directory.path().join("list")).unwrap();
+    let again = matcher(&[("zone", &Arc::new(CompiledList::open(file).unwrap()))]);
+    assert_eq!(blocker_of(&again, "c.example").unwrap().1, 10);
+    assert_eq!(blocker_of(&again, "b.example").unwrap().2, "b.example$dnsrewrite=192.0.2.7");
+}
