@@ -6,6 +6,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use hickory_proto::rr::{RData, rdata::TXT};
 use tempfile::tempdir;
 
 use crate::lab::{Fake, Lab};
@@ -108,6 +109,23 @@ async fn query_prints_records_and_reasons() {
     assert_eq!((good.status.code(), blocked.status.code()), (Some(0), Some(0)));
     let json: serde_json::Value = serde_json::from_slice(&none.stdout).unwrap();
     assert_eq!((&json["rcode"], none.status.code()), (&"NXDOMAIN".into(), Some(1)));
+}
+
+#[tokio::test]
+async fn what_an_answer_holds_never_commands_a_terminal() {
+    let text_of = |octets: &[u8]| RData::TXT(TXT::from_bytes(vec![octets]));
+    let fake = Fake::new().record("odd.example", text_of("\u{1b}[2J\u{9b}2J\r".as_bytes()));
+    let lab = Lab::builder().upstream(fake).start().await;
+    let server = lab.dns().to_string();
+
+    for form in [&[][..], &["--json"]] {
+        let arguments = [&["query", "odd.example", "TXT", "--server", &server], form].concat();
+        let mut command = dnsward(&arguments, &lab.path(""));
+        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+        let said = text(&output.stdout);
+        assert!(said.contains("[2J"), "{said:?}");
+        assert!(!said.chars().any(|c| c.is_control() && c != '\n'), "{said:?}");
+    }
 }
 
 #[tokio::test]

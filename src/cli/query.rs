@@ -15,7 +15,7 @@ use hickory_proto::{
     },
 };
 
-use super::{Asked, Exit, Form, ServerAddress, client, error_line, print};
+use super::{Asked, Exit, Form, ServerAddress, client, error_line, print, shown::Shown};
 use crate::query::MAX_UDP_ANSWER;
 
 /// The option that carries Extended DNS Errors (RFC 8914 section 2).
@@ -84,7 +84,7 @@ fn show(answer: &Message, server: SocketAddr, took: Duration, form: Form) {
     let milliseconds = took.as_secs_f64() * 1000.0;
     if form.json {
         let records: Vec<_> = answer.answers.iter().map(json).collect();
-        print(serde_json::json!({
+        let answer = serde_json::json!({
             "server": server.to_string(),
             "rcode": word(rcode),
             "answers": records,
@@ -92,14 +92,15 @@ fn show(answer: &Message, server: SocketAddr, took: Duration, form: Form) {
                 "code": code, "text": text
             })).collect::<Vec<_>>(),
             "milliseconds": milliseconds,
-        }));
+        });
+        print(Shown::json(&answer.to_string()));
         return;
     }
     for record in answer.answers.iter().chain(&answer.authorities) {
-        print(record);
+        print(Shown::text(&record.to_string()));
     }
     for (code, text) in &reasons {
-        print(format_args!("; EDE {code}: {text}"));
+        print(format_args!("; EDE {code}: {}", Shown::text(text)));
     }
     print(format_args!("; {} from {server} in {milliseconds:.1} ms", word(rcode)));
 }
