@@ -8,6 +8,7 @@ use super::{
     Exit, Form,
     control::{Command, Reach},
     print,
+    shown::Shown,
     span::Span,
     table::{Cell, Table},
 };
@@ -23,6 +24,12 @@ struct Row {
     state: String,
     error: Option<String>,
     updated: Option<u64>,
+    /// When it is downloaded next, where that is known.
+    #[serde(default)]
+    next: Option<u64>,
+    /// Lines that were no rules, and why.
+    #[serde(default)]
+    samples: Vec<String>,
 }
 
 /// How each list does; no where one has failed.
@@ -45,34 +52,71 @@ fn show(reach: &Reach, command: Command<'_>, form: Form, is_bad: fn(&Row) -> boo
             print("no list is configured; add a [[lists]] block to the configuration");
         } else {
             print(table(&rows));
+            for sample in samples(&rows) {
+                print(Shown::text(&sample));
+            }
         }
     }
     if rows.iter().any(is_bad) { Exit::No } else { Exit::Ok }
 }
 
 fn table(rows: &[Row]) -> Table {
-    let mut table =
-        Table::titled(&["NAME", "ACTION", "RULES", "REJECTED", "STATE", "UPDATED", "ERROR"]);
+    let mut table = Table::titled(&[
+        "NAME", "ACTION", "RULES", "REJECTED", "STATE", "UPDATED", "NEXT", "ERROR",
+    ]);
     for row in rows {
-        let updated = match row.updated {
-            Some(milliseconds) => format!("{} ago", Span(since(milliseconds))),
-            None => "never".to_owned(),
-        };
+        let updated = row.updated.map(|at| format!("{} ago", Span(distance(at))));
+        let next = row.next.map(|at| format!("in {}", Span(distance(at))));
         table.row([
             Cell::text(&row.name),
             Cell::text(&row.action),
             Cell::number(row.rules),
             Cell::number(row.rejected),
             Cell::text(&row.state),
-            Cell::text(&updated),
+            Cell::text(updated.as_deref().unwrap_or("never")),
+            Cell::text(next.as_deref().unwrap_or("-")),
             Cell::text(row.error.as_deref().unwrap_or_default()),
         ]);
     }
     table
 }
 
-/// The time since so many milliseconds after 1970.
-fn since(milliseconds: u64) -> Duration {
-    let then = UNIX_EPOCH + Duration::from_millis(milliseconds);
-    SystemTime::now().duration_since(then).unwrap_or_default()
+/// What lines of lists are no rules, as far as samples go.
+fn samples(rows: &[Row]) -> impl Iterator<Item = String> {
+    rows.iter().flat_map(|row| row.samples.iter().map(|sample| format!("{}: {sample}", row.name)))
+}
+
+/// The time between now and so many milliseconds after 1970.
+fn distance(milliseconds: u64) -> Duration {
+    let at = UNIX_EPOCH + Duration::from_millis(milliseconds);
+    SystemTime::now().duration_since(at).unwrap_or_else(|until| until.duration())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_any_version_becomes_a_line() {
+        let now = u64::try_from(UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
+        let json = serde_json::json!([
+            { "name": "a", "rules": 1, "rejected": 0, "state": "ok", "error": null, "updated": null },
+            { "name": "b", "action": "block", "rules": 2, "rejected": 1, "state": "stale",
+              "error": "no", "updated": now - 65_000, "next": now + 7_260_500,
+              "samples": ["line 3: `?` is no name"], "other": 5 },
+        ]);
+        let rows: Vec<Row> = serde_json::from_value(json).unwrap();
+
+        let lines: Vec<Vec<String>> = table(&rows)
+            .to_string()
+            .lines()
+            .map(|line| {
+                line.split("  ").filter(|w| !w.is_empty()).map(|w| w.trim().into()).collect()
+            })
+            .collect();
+        assert_eq!(lines[1], ["a", "1", "0", "ok", "never", "-"]);
+        let second = ["b", "block", "2", "1", "stale", "1 m 5 s ago", "in 2 h 1 m", "no"];
+        assert_eq!(lines[2], second);
+        assert_eq!(samples(&rows).collect::<Vec<_>>(), ["b: line 3: `?` is no name"]);
+    }
 }
