@@ -214,6 +214,19 @@ fn without_a_server_every_command_ends_with_code_four_and_a_next_step() {
 }
 
 #[test]
+fn settings_that_have_gone_bad_are_told_and_the_socket_still_leads_to_the_server() {
+    let daemon = Daemon::start("");
+    std::fs::write(daemon.path("dnsward.toml"), "nope = 1").unwrap();
+
+    let by_settings = daemon.run(&["status"]);
+    let by_socket = daemon.run(&["status", "--socket", "data/control.sock"]);
+
+    assert_eq!((by_settings.status.code(), by_socket.status.code()), (Some(3), Some(0)));
+    let told = text(&by_settings.stderr);
+    assert!(told.contains("nope:") && told.contains("--socket PATH"), "{told}");
+}
+
+#[test]
 fn a_socket_that_a_crash_left_behind_is_replaced_and_an_orderly_end_leaves_none() {
     let first = Daemon::start("");
     let directory = first.kill();

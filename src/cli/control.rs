@@ -76,7 +76,9 @@ impl Reach {
     fn connect(&self) -> Result<(PathBuf, UnixStream), Exit> {
         let places = match &self.socket {
             Some(path) => vec![path.clone()],
-            None => read(&self.config.source())?.control_sockets(),
+            None => read(&self.config.source())
+                .inspect_err(|_| error_line("--socket PATH reaches the server all the same"))?
+                .control_sockets(),
         };
         let mut told = Vec::new();
         for path in places {
