@@ -34,6 +34,7 @@
 //! | `control` | the running server as commands of this machine see it |
 //! | `admin` | the running server as the admin page sees it |
 //! | `cli` | the commands |
+//! | `fingerprint` | what tells a file from the one before it |
 //! | `causes` | an error with its causes, in one line |
 
 pub mod listener;
@@ -59,3 +60,4 @@ pub mod control;
 pub mod admin;
 pub mod cli;
 mod causes;
+mod fingerprint;

@@ -2,36 +2,56 @@
 //!
 //! A list's text comes from a file, from the configuration or from a URL. What was downloaded is
 //! kept (on disk, or in memory where there is no disk), and the last good copy stays in force when
-//! a download fails. Compiling runs on a thread of its own.
+//! a download fails or brings what is not to be trusted. Compiling runs on a thread of its own.
 
+mod client;
 mod compile;
+mod compiled;
 mod copies;
 mod fetch;
+mod files;
+mod guard;
+mod measure;
+mod origin;
+mod pipe;
+mod record;
+mod renew;
 mod resolve;
+mod schedule;
+mod spool;
+mod status;
+mod text;
+pub mod unpack;
+
+#[cfg(test)]
+mod tests;
 
 use std::{
+    collections::BTreeMap,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
 };
 
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use tokio::time::Instant;
 
 use crate::{
-    causes,
     config::{Config, List, ListSource},
     policy::Lists,
     upstream::Upstream,
 };
 
+use client::Patience;
+use compiled::CompiledLists;
 use copies::Copies;
 use fetch::Fetcher;
+use files::Files;
+use renew::News;
+use schedule::Schedule;
+pub use status::{Kinds, ListState, ListStatus};
 
 /// Downloads at a time: quick for a handful of lists, polite to one host that has them all.
 const DOWNLOADS: usize = 4;
-
-/// How soon a list is tried again that could not be downloaded.
-const RETRY: Duration = Duration::from_secs(300);
 
 /// What is said of a list that nobody has tried to download yet.
 const NOT_YET: &str = "not downloaded yet";
@@ -48,55 +68,44 @@ pub enum Which {
 /// Everything that is known of the lists' texts and how they did.
 pub struct ListStore {
     copies: Copies,
+    compiled: CompiledLists,
+    files: Files,
     fetcher: Fetcher,
+    schedule: Schedule,
     status: Mutex<Vec<ListStatus>>,
+    refused: Mutex<Refused>,
+    /// Held while a text is compiled to be judged: several at once would take several times the
+    /// memory.
+    weighing: tokio::sync::Mutex<()>,
 }
 
-/// How one list does.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct ListStatus {
-    /// Its name.
-    pub name: String,
-    /// `block` or `allow`.
-    pub action: &'static str,
-    /// Rules in force from it.
-    pub rules: u64,
-    /// Lines that were no rules.
-    pub rejected: u64,
-    /// How its last load went.
-    pub state: ListState,
-    /// What went wrong with the last load.
-    pub error: Option<String>,
-    /// When the text in force was loaded, in milliseconds since 1970.
-    pub updated: Option<u64>,
-}
-
-/// How a list's last load went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ListState {
-    /// Its text is current.
-    Ok,
-    /// The last load failed; the copy before it is in force.
-    Stale,
-    /// There is no text.
-    Failed,
-}
-
-/// A list's text and how it was come by.
-struct Text {
-    bytes: Arc<[u8]>,
-    loaded: SystemTime,
-    error: Option<String>,
-}
+/// How often which list's text was refused, and why.
+type Refused = BTreeMap<(String, &'static str), u64>;
 
 impl ListStore {
     /// A store whose downloads go through this upstream and are kept in `data_dir`.
     pub fn new(config: &Config, upstream: Upstream) -> Self {
+        // Without randomness servers only meet more often at the lists' hosts.
+        let seed = getrandom::u64().unwrap_or_default();
+        let compiled = CompiledLists::new(config.data_dir.as_deref());
+        Self { compiled, ..Self::with(config, Fetcher::new(upstream, Patience::ORDINARY), seed) }
+    }
+
+    /// The same, that writes nothing to disk.
+    pub fn for_reading(config: &Config, upstream: Upstream) -> Self {
+        Self::with(config, Fetcher::new(upstream, Patience::ORDINARY), 0)
+    }
+
+    fn with(config: &Config, fetcher: Fetcher, seed: u64) -> Self {
         Self {
+            compiled: CompiledLists::new(None),
             copies: Copies::new(config.data_dir.as_deref()),
-            fetcher: Fetcher::new(upstream),
+            files: Files::default(),
+            fetcher,
+            schedule: Schedule::new(seed),
             status: Mutex::default(),
+            refused: Mutex::default(),
+            weighing: tokio::sync::Mutex::default(),
         }
     }
 
@@ -105,7 +114,7 @@ impl ListStore {
         let (store, of) = (self.clone(), config.clone());
         let compile = move || {
             let lists = store.compile(&of);
-            store.copies.forget_all_but(&of);
+            store.forget_all_but(&of);
             lists
         };
         match tokio::task::spawn_blocking(compile).await {
@@ -118,7 +127,7 @@ impl ListStore {
     }
 
     /// Downloads lists anew, a few at a time.
-    pub fn download<'a>(&'a self, config: &'a Config, which: Which) -> Downloads<'a> {
+    pub fn download<'a>(self: &'a Arc<Self>, config: &'a Config, which: Which) -> Downloads<'a> {
         let now = Instant::now();
         let mut waiting = Vec::new();
         for (list, url) in remote(config) {
@@ -137,33 +146,61 @@ impl ListStore {
     }
 
     fn due_at(&self, list: &List, url: &str) -> Option<Instant> {
-        let (last, has_failed) = self.copies.last_attempt(url)?;
-        Some(last + if has_failed { list.refresh.min(RETRY) } else { list.refresh })
+        self.schedule.due(url, list.refresh)
+    }
+
+    /// The lists whose files are others than when they were last compiled. To be asked again and
+    /// again: a change counts when a file is the same in two looks.
+    pub async fn changed_files(self: &Arc<Self>, config: &Arc<Config>) -> Vec<String> {
+        if local(config).next().is_none() {
+            return Vec::new();
+        }
+        let (store, config) = (self.clone(), config.clone());
+        // A look at a file on a network can take its time.
+        let looking = tokio::task::spawn_blocking(move || {
+            let changed = store.files.changed(local(&config).map(|(_, path)| path));
+            let lists = local(&config).filter(|(_, path)| changed.contains(path));
+            lists.map(|(list, _)| list.name.clone()).collect()
+        });
+        looking.await.unwrap_or_default()
     }
 
     /// How each list does, in the order of the configuration.
     pub fn status(&self) -> Vec<ListStatus> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        status.into_iter().map(|list| list.brought_up_to_date(&self.schedule)).collect()
     }
 
-    async fn download_one(&self, config: &Config, list: &List, url: &str) -> bool {
-        match self.fetcher.fetch(&config.upstream, list, url).await {
-            Ok(text) => {
-                tracing::info!(list = %list.name, bytes = text.len(), "downloaded a list");
-                self.copies.keep(url, text)
-            }
-            Err(error) => {
-                let error = causes::one_line(&error);
-                tracing::warn!(list = %list.name, %error, "a list could not be downloaded");
-                self.copies.note_failure(url, error)
-            }
-        }
+    /// How often texts were refused: list, reason, times.
+    pub fn refused(&self) -> Vec<(String, &'static str, u64)> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.iter().map(|((list, reason), times)| (list.clone(), *reason, *times)).collect()
+    }
+
+    /// Forgets all lists but those that are configured.
+    fn forget_all_but<'c>(&self, config: &'c Config) {
+        let url = |list: &'c List| match &list.source {
+            ListSource::Url(url) => Some(url.as_str()),
+            ListSource::Path(_) | ListSource::Inline(_) => None,
+        };
+        let urls: Vec<&str> = config.lists.iter().filter_map(url).collect();
+        let paths: Vec<&Path> = local(config).map(|(_, path)| path).collect();
+        self.copies.forget_all_but(&urls);
+        self.forget_compiled_but(config);
+        self.schedule.forget_all_but(&urls);
+        self.files.forget_all_but(&paths);
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.retain(|(name, _), _| config.lists.iter().any(|list| list.name == *name));
+    }
+
+    async fn download_one(self: &Arc<Self>, config: &Config, list: &List, url: &str) -> bool {
+        self.renew(config, list, url).await == News::Text
     }
 }
 
 /// Downloads under way; dropping it ends them, and what has arrived is kept.
 pub struct Downloads<'a> {
-    store: &'a ListStore,
+    store: &'a Arc<ListStore>,
     config: &'a Config,
     waiting: std::vec::IntoIter<(&'a List, &'a str)>,
     under_way: FuturesUnordered<BoxFuture<'a, bool>>,
@@ -202,12 +239,10 @@ fn remote(config: &Config) -> impl Iterator<Item = (&List, &str)> {
     })
 }
 
-impl Text {
-    fn now(bytes: Vec<u8>) -> Self {
-        Self { bytes: bytes.into(), loaded: SystemTime::now(), error: None }
-    }
-
-    fn none() -> Self {
-        Self { bytes: Arc::default(), loaded: SystemTime::UNIX_EPOCH, error: None }
-    }
+/// The lists that are files, with their paths.
+fn local(config: &Config) -> impl Iterator<Item = (&List, &Path)> {
+    config.lists.iter().filter(|list| list.enabled).filter_map(|list| match &list.source {
+        ListSource::Path(path) => Some((list, path.as_path())),
+        ListSource::Url(_) | ListSource::Inline(_) => None,
+    })
 }

@@ -27,6 +27,7 @@ mod proxy;
 mod ratelimit;
 mod rebinding;
 mod reload;
+mod renewal;
 mod scenarios;
 mod shadow;
 mod shutdown;

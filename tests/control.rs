@@ -163,7 +163,8 @@ fn lists_status_has_a_row_for_each_list_and_says_no_where_one_has_failed() {
     assert!(rows[1]["error"].as_str().unwrap().contains("cannot be read"), "{rows}");
     assert_eq!(code, Some(1));
     let heads: Vec<&str> = table.lines().map(|line| line.split(' ').next().unwrap()).collect();
-    assert_eq!(heads, ["NAME", "good", "gone"]);
+    assert_eq!(heads, ["NAME", "good", "gone", "good:", "good:"]);
+    assert!(table.contains("good: 1 for a name and all below it"), "{table}");
 }
 
 #[test]

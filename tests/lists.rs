@@ -1,61 +1,8 @@
 //! Lists from files and URLs: loaded, kept, and harmless when they are broken.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
-};
+use axum::http::StatusCode;
 
-use axum::{Router, extract::State, http::StatusCode, routing::get};
-
-use tokio::sync::{Semaphore, SemaphorePermit};
-
-use crate::lab::{Fake, Lab, list};
-
-/// A web server with one list that tests can change.
-struct ListHost {
-    url: String,
-    page: Arc<Page>,
-}
-
-/// What the host answers now, and how often it was asked.
-struct Page {
-    content: Mutex<(StatusCode, String)>,
-    asked: AtomicUsize,
-    /// Shut while a test wants downloads to take their time.
-    gate: Semaphore,
-}
-
-impl ListHost {
-    async fn start(text: &str) -> Self {
-        let content = Mutex::new((StatusCode::OK, text.to_owned()));
-        let gate = Semaphore::new(1);
-        let page = Arc::new(Page { content, asked: AtomicUsize::new(0), gate });
-        let serve = async |State(page): State<Arc<Page>>| {
-            page.asked.fetch_add(1, Ordering::SeqCst);
-            let _open = page.gate.acquire().await;
-            page.content.lock().unwrap().clone()
-        };
-        let router = Router::new().route("/list.txt", get(serve)).with_state(page.clone());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/list.txt", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { url, page }
-    }
-
-    /// Lets downloads wait until the permit is dropped.
-    async fn shut(&self) -> SemaphorePermit<'_> {
-        self.page.gate.acquire().await.unwrap()
-    }
-
-    fn now_serves(&self, status: StatusCode, text: &str) {
-        *self.page.content.lock().unwrap() = (status, text.to_owned());
-    }
-
-    /// The list's block; the host is a private one.
-    fn block(&self, extra: &str) -> String {
-        format!("[[lists]]\nname = 'remote'\nurl = '{}'\nallow_private = true\n{extra}\n", self.url)
-    }
-}
+use crate::lab::{Fake, Lab, ListHost, list};
 
 #[tokio::test]
 async fn a_list_is_downloaded_and_counts() {
@@ -105,7 +52,7 @@ async fn a_list_on_a_private_address_needs_permission() {
     let lab = Lab::builder().upstream(Fake::new()).config(&block).start().await;
 
     assert_eq!(lab.ask("ads.example", "A").await.rcode(), 3);
-    assert_eq!(host.page.asked.load(Ordering::SeqCst), 0);
+    assert!(host.asked().is_empty());
 }
 
 #[tokio::test]
@@ -120,7 +67,7 @@ async fn a_list_host_is_looked_up_through_our_own_upstream() {
 
     assert_eq!(lab.ask("ads.example", "A").await.addresses(), ["0.0.0.0"]);
     assert_eq!(wary.ask("ads.example", "A").await.rcode(), 3);
-    assert_eq!(host.page.asked.load(Ordering::SeqCst), 1);
+    assert_eq!(host.asked().len(), 1);
 }
 
 #[tokio::test]
@@ -229,6 +176,8 @@ async fn files_that_are_not_ours_stay_where_they_are() {
     std::fs::write(lists.join("custom.txt"), "mine.example").unwrap();
     let old = lists.join(format!("{}.txt", "0123456789abcdef".repeat(2)));
     std::fs::write(&old, "old.example").unwrap();
+    let unfinished = lists.join(format!("{}.x1y2z3.new", "0123456789abcdef".repeat(2)));
+    std::fs::write(&unfinished, "half.exam").unwrap();
     let (data, path) = (directory.path().display(), lists.join("custom.txt"));
     let config = format!("data_dir = '{data}'\n[[lists]]\nname = 'm'\npath = '{}'", path.display());
     let lab = Lab::builder().config(&config).start().await;
@@ -236,5 +185,5 @@ async fn files_that_are_not_ours_stay_where_they_are() {
     lab.reload(&config).await;
 
     assert_eq!(lab.ask("mine.example", "A").await.addresses(), ["0.0.0.0"]);
-    assert!(path.exists() && !old.exists());
+    assert!(path.exists() && !old.exists() && !unfinished.exists());
 }

@@ -83,7 +83,7 @@ impl MatcherBuilder {
     /// Adds a compiled list.
     pub fn add(&mut self, source: &Source<'_>, mode: Mode, list: Arc<CompiledList>) {
         if list.seed() != self.seed {
-            self.problem.get_or_insert(BuildError::OtherSeed(source.name.into()));
+            self.problem.get_or_insert_with(|| BuildError::OtherSeed(source.name.into()));
             return;
         }
         self.push(source, mode, Rules::Compiled(list));
@@ -102,7 +102,7 @@ impl MatcherBuilder {
                 report
             }
             Err(error) => {
-                self.problem.get_or_insert(error.into());
+                self.problem.get_or_insert_with(|| error.into());
                 ListReport::default()
             }
         }

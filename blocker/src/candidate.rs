@@ -1,9 +1,10 @@
 //! A rule that may decide about a question, and how it ranks among others.
 
 use crate::class::Say;
+use crate::record_type::{A, AAAA};
 use crate::rule::Reach;
 use crate::source::{Action, SpecialId};
-use crate::terms::Terms;
+use crate::terms::Reply;
 
 /// A rule for a name or a parent of it, or a pattern that may match.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +41,8 @@ pub(crate) enum Strength {
     Allow,
     /// Blocks with an answer of its own.
     Reply,
+    /// The same, but what it answers is of another address family than was asked for.
+    ReplyOfOtherFamily,
     Block,
 }
 
@@ -47,31 +50,37 @@ impl Strength {
     pub(crate) const fn action(self) -> Action {
         match self {
             Self::AllowImportant | Self::Allow => Action::Allow,
-            Self::BlockImportant | Self::Reply | Self::Block => Action::Block,
+            Self::BlockImportant | Self::Reply | Self::ReplyOfOtherFamily | Self::Block => {
+                Action::Block
+            }
         }
     }
 
-    pub(crate) const fn new(action: Action, is_important: bool) -> Self {
+    pub(crate) fn new(
+        action: Action,
+        is_important: bool,
+        reply: Option<&Reply>,
+        qtype: u16,
+    ) -> Self {
         match (action, is_important) {
             (Action::Allow, true) => Self::AllowImportant,
             (Action::Allow, false) => Self::Allow,
             (Action::Block, true) => Self::BlockImportant,
-            (Action::Block, false) => Self::Block,
-        }
-    }
-
-    pub(crate) fn of_special(action: Action, terms: Option<&Terms>) -> Self {
-        let is_important = terms.is_some_and(|terms| terms.is_important);
-        match Self::new(action, is_important) {
-            Self::Block if terms.is_some_and(|terms| terms.reply.is_some()) => Self::Reply,
-            strength => strength,
+            (Action::Block, false) => match (reply, qtype) {
+                (None, _) => Self::Block,
+                (Some(Reply::Addresses(None, Some(_))), A)
+                | (Some(Reply::Addresses(Some(_), None)), AAAA) => Self::ReplyOfOtherFamily,
+                (Some(_), _) => Self::Reply,
+            },
         }
     }
 }
 
 impl<'a> Candidate<'a> {
     pub(crate) fn name(hash: u64, suffix: &'a [u8], distance: usize, say: Say) -> Self {
-        let strength = Strength::new(say.kind.action(), say.kind.is_important());
+        let Say { kind, .. } = say;
+        // No kind has addresses to answer, so that the type does not matter.
+        let strength = Strength::new(kind.action(), kind.is_important(), kind.reply(), 0);
         let distance = rank_of(distance, say.kind.reach() == Reach::Exact);
         let rank = Rank { strength, distance, list: say.list, place: 0 };
         Self { rank, found: Found::Name { hash, suffix, say } }

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
 
-use crate::compiled::{CompiledList, Draft, Identity, Notes, Special, Written};
+use crate::compiled::{CompiledList, Draft, Identity, Notes, Special};
 use crate::format::{self, Reader};
 use crate::hash::Seed;
 use crate::pattern::Pattern;
@@ -94,7 +94,7 @@ impl Compiler {
         while let Some(line) = lines.next()? {
             number = number.saturating_add(1);
             if let Some(reach) = reader.read_common(line, &mut self.name) {
-                let kind = Kind::new(Action::Block, reach, false);
+                let kind = Kind::new(Action::Block, reach);
                 self.runs.push(kind, number, self.name.as_octets())?;
                 continue;
             }
@@ -103,6 +103,7 @@ impl Compiler {
                 self.notes.report.reject(number, line, reason);
             }
         }
+        self.notes.report.bytes += lines.octets();
         Ok(())
     }
 
@@ -123,10 +124,7 @@ impl Compiler {
     pub fn finish(self, identity: Identity) -> io::Result<CompiledList> {
         let Self { runs, draft, mut notes, specials, .. } = self;
         notes.specials = specials.held;
-        let (written, duplicates): (Written, usize) = runs.merge(draft)?;
-        let ListReport { rules, duplicates: known, .. } = &mut notes.report;
-        *rules += usize::try_from(written.rules).unwrap_or(usize::MAX);
-        *known += duplicates;
+        let written = runs.merge(draft, &mut notes.report)?;
         CompiledList::close(written, identity, notes)
     }
 
@@ -158,11 +156,7 @@ impl Compiler {
         if let (Some(kind), Some(name)) = (rule.kind(), rule.target.name()) {
             return self.runs.push(kind, line, name.as_octets());
         }
-        let report = &mut self.notes.report;
-        match self.specials.add(line, rule) {
-            true => report.rules += 1,
-            false => report.duplicates += 1,
-        }
+        self.specials.add(line, rule, &mut self.notes.report);
         Ok(())
     }
 }
@@ -182,14 +176,16 @@ impl Specials {
         Ok(())
     }
 
-    /// Keeps a rule; false where the same is there already.
-    fn add(&mut self, line: u32, rule: Rule) -> bool {
+    /// Keeps a rule, unless the same is there already.
+    fn add(&mut self, line: u32, rule: Rule, report: &mut ListReport) {
         let text: Box<str> = rule.to_string().into();
-        let is_new = self.known.insert(text.clone());
-        if is_new {
-            self.held.push(Special { line, text, rule });
+        if !self.known.insert(text.clone()) {
+            report.duplicates += 1;
+            return;
         }
-        is_new
+        report.rules += 1;
+        report.kinds.count(&rule);
+        self.held.push(Special { line, text, rule });
     }
 }
 

@@ -43,9 +43,9 @@ impl Matcher {
     #[must_use]
     pub fn findings<'a>(&'a self, question: &Question<'a>) -> Vec<Finding<'a>> {
         let mut candidates: Vec<Candidate<'a>> = Vec::new();
-        self.visit_names(question.name, &mut |candidate| candidates.push(candidate));
+        self.visit_names(question, &mut |candidate| candidates.push(candidate));
         let text = Text::new(question.name);
-        self.visit_patterns(question.name, &mut |candidate| {
+        self.visit_patterns(question, &mut |candidate| {
             if let Found::Special(id) = candidate.found
                 && self.looks_like(id, text.as_str())
             {

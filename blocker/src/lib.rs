@@ -58,7 +58,7 @@ pub use hash::Seed;
 pub use matcher::Matcher;
 pub use name::{Name, NameError};
 pub use question::{Asker, Marks, Question};
-pub use report::{ListReport, Reason, Rejection};
+pub use report::{ListReport, Reason, Rejection, RuleKinds};
 pub use source::{Action, Mode, Source};
 pub use terms::{ClientPattern, Reply};
 pub use verdict::{Match, Verdict};

@@ -90,6 +90,15 @@ impl Matcher {
         self.rules
     }
 
+    /// How many rules of a list, by its number, are for names of which no other list speaks; rules
+    /// that are more than a name are counted too.
+    #[must_use]
+    pub fn unique(&self, list: usize) -> usize {
+        let specials = self.sources.iter().nth(list).map_or(0, |member| member.list.specials.len());
+        let names = self.names.unique.get(list).and_then(|count| usize::try_from(*count).ok());
+        names.unwrap_or(0) + specials
+    }
+
     /// Special rules (patterns, and those with terms) that do not count because all lists together
     /// have too many.
     #[must_use]
@@ -144,15 +153,20 @@ impl Matcher {
                 best = Some(candidate);
             }
         };
-        self.visit_names(question.name, &mut offer);
+        self.visit_names(question, &mut offer);
         if !self.patterns.is_empty() {
-            self.visit_patterns(question.name, &mut offer);
+            self.visit_patterns(question, &mut offer);
         }
         best
     }
 
     /// Calls `visit` with every rule for the name or a parent of it.
-    pub(crate) fn visit_names<'a>(&self, name: &'a Name, visit: &mut impl FnMut(Candidate<'a>)) {
+    pub(crate) fn visit_names<'a>(
+        &self,
+        question: &Question<'a>,
+        visit: &mut impl FnMut(Candidate<'a>),
+    ) {
+        let name = question.name;
         let mut labels = 0;
         self.seed.walk(name.as_octets(), |hash, distance| {
             labels += 1;
@@ -162,7 +176,7 @@ impl Matcher {
                 }
             }
             for id in self.named.find(hash) {
-                self.visit_named(*id, distance, name, visit);
+                self.visit_named(*id, distance, question, visit);
             }
         });
     }
@@ -186,10 +200,10 @@ impl Matcher {
         &self,
         id: SpecialId,
         distance: usize,
-        name: &Name,
+        question: &Question<'_>,
         visit: &mut impl FnMut(Candidate<'a>),
     ) {
-        let suffix = name.as_wire().get(distance..).unwrap_or_default();
+        let suffix = question.name.as_wire().get(distance..).unwrap_or_default();
         let rule = self.sources.special(id).map(|(_, special)| &special.rule);
         let is_it = rule.is_some_and(|rule| match &rule.target {
             Target::Exact(name) => distance == 0 && name.as_wire() == suffix,
@@ -197,20 +211,23 @@ impl Matcher {
             Target::Pattern(_) => false,
         });
         if is_it {
-            visit(self.special(id, Some(distance)));
+            visit(self.special(id, Some(distance), question.qtype));
         }
     }
 
     /// Calls `visit` with every pattern rule that the name's text may match.
-    pub(crate) fn visit_patterns<'a>(&self, name: &'a Name, visit: &mut impl FnMut(Candidate<'a>)) {
-        let text = Text::new(name);
+    pub(crate) fn visit_patterns<'a>(
+        &self,
+        question: &Question<'_>,
+        visit: &mut impl FnMut(Candidate<'a>),
+    ) {
+        let text = Text::new(question.name);
         self.patterns.for_each_candidate(text.as_str(), |id| {
-            let candidate = self.special(id, None);
-            visit(candidate);
+            visit(self.special(id, None, question.qtype));
         });
     }
 
-    fn special<'a>(&self, id: SpecialId, distance: Option<usize>) -> Candidate<'a> {
+    fn special<'a>(&self, id: SpecialId, distance: Option<usize>, qtype: u16) -> Candidate<'a> {
         let special = self.sources.special(id);
         let (action, rule) = match special {
             Some((member, special)) if member.action == Action::Block => {
@@ -221,7 +238,10 @@ impl Matcher {
         };
         let terms = rule.and_then(|rule| rule.terms.as_deref());
         let is_exact = rule.is_some_and(|rule| matches!(rule.target, Target::Exact(_)));
-        Candidate::special(id, Strength::of_special(action, terms), distance, is_exact)
+        let is_important = terms.is_some_and(|terms| terms.is_important);
+        let reply = terms.and_then(|terms| terms.reply.as_ref());
+        let strength = Strength::new(action, is_important, reply, qtype);
+        Candidate::special(id, strength, distance, is_exact)
     }
 
     /// Whether a rule counts for who asks. What is cheap to find out is found out first.

@@ -19,6 +19,8 @@ pub(crate) struct Names {
     pub(crate) fewest_labels: u8,
     /// Rules, each list's own counted.
     pub(crate) rules: usize,
+    /// Of each list the rules for names of which no other speaks.
+    pub(crate) unique: Vec<u32>,
 }
 
 /// Merges the rules for names of these lists, but for those that are cancelled.
@@ -33,6 +35,7 @@ pub(crate) fn merge(sources: &Sources, cancelled: &HashSet<(u64, Kind)>) -> io::
         classes: Classes::default(),
         says: Vec::new(),
         hash: 0,
+        unique: vec![0; sources.iter().len()],
     };
     let mut rules = 0;
     let mut next = BinaryHeap::with_capacity(streams.len());
@@ -61,8 +64,11 @@ pub(crate) fn merge(sources: &Sources, cancelled: &HashSet<(u64, Kind)>) -> io::
         }
     }
     let fewest_labels = sources.iter().map(|source| source.list.fewest_labels).min();
-    let (index, classes) = merged.finish();
-    Ok(Names { index, classes, fewest_labels: fewest_labels.unwrap_or(u8::MAX), rules })
+    merged.close();
+    let Merged { index, mut classes, unique, .. } = merged;
+    classes.shrink();
+    let index = index.finish();
+    Ok(Names { index, classes, fewest_labels: fewest_labels.unwrap_or(u8::MAX), rules, unique })
 }
 
 type Key = Reverse<(u64, u16, Kind)>;
@@ -77,6 +83,7 @@ struct Merged {
     classes: Classes,
     says: Vec<Say>,
     hash: u64,
+    unique: Vec<u32>,
 }
 
 impl Merged {
@@ -91,9 +98,12 @@ impl Merged {
     }
 
     fn close(&mut self) {
-        let Self { index, classes, says, hash } = self;
-        if says.is_empty() {
-            return;
+        let Self { index, classes, says, hash, unique } = self;
+        let Some(first) = says.first() else { return };
+        if let Some(count) = unique.get_mut(usize::from(first.list))
+            && says.iter().all(|say| say.list == first.list)
+        {
+            *count += u32::try_from(says.len()).unwrap_or(u32::MAX);
         }
         match classes.number(says) {
             Some(class) => {
@@ -108,11 +118,5 @@ impl Merged {
             }
         }
         says.clear();
-    }
-
-    fn finish(mut self) -> (Index, Classes) {
-        self.close();
-        self.classes.shrink();
-        (self.index.finish(), self.classes)
     }
 }

@@ -1,6 +1,9 @@
 //! What became of a list's lines, for the person who has to decide whether to trust the list.
 
 use crate::name::NameError;
+use crate::pattern::Pattern;
+use crate::rule::{Kind, Reach, Rule, Target};
+use crate::source::Action;
 
 /// What a list gave, and what was wrong with it.
 ///
@@ -22,10 +25,56 @@ pub struct ListReport {
     pub rejected: usize,
     /// Lines that are right in a browser but say nothing about names: rules about pages and paths.
     pub not_dns: usize,
+    /// What the rules are like.
+    pub kinds: RuleKinds,
+    /// Octets of the text, as it was read.
+    pub bytes: u64,
     /// The first rejected lines, at most ten.
     pub samples: Vec<Rejection>,
     /// Whether the text is a web page, such as a log-in or error page. It gives no rules then.
     pub looks_like_html: bool,
+}
+
+/// How many rules of each kind a list gave.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct RuleKinds {
+    /// For one name.
+    pub names: usize,
+    /// For a name and everything below it.
+    pub subtrees: usize,
+    /// For names that look like something.
+    pub wildcards: usize,
+    /// For names in which a regular expression finds something.
+    pub regexes: usize,
+    /// Of all these, those that allow.
+    pub allowing: usize,
+    /// Of all these, those that say more: for whom, for what, with what answer.
+    pub with_terms: usize,
+}
+
+impl RuleKinds {
+    /// Counts a rule.
+    pub(crate) fn count(&mut self, rule: &Rule) {
+        match &rule.target {
+            Target::Exact(_) => self.names += 1,
+            Target::Subtree(_) => self.subtrees += 1,
+            Target::Pattern(Pattern::Glob(_)) => self.wildcards += 1,
+            Target::Pattern(Pattern::Regex(_)) => self.regexes += 1,
+        }
+        self.allowing += usize::from(rule.action == Action::Allow);
+        self.with_terms += usize::from(rule.terms.is_some());
+    }
+
+    /// Counts a rule for a name.
+    pub(crate) fn count_kind(&mut self, kind: Kind) {
+        match kind.reach() {
+            Reach::Exact => self.names += 1,
+            Reach::Subtree => self.subtrees += 1,
+        }
+        self.allowing += usize::from(kind.action() == Action::Allow);
+        self.with_terms += usize::from(kind.has_terms());
+    }
 }
 
 impl ListReport {

@@ -39,10 +39,8 @@ impl Rule {
 
     /// The kind of a rule that says nothing beyond it; nothing for a special one.
     pub(crate) fn kind(&self) -> Option<Kind> {
-        match &self.terms {
-            None => self.target.kind(self.action, false),
-            Some(terms) => self.target.kind(self.action, terms.importance()?),
-        }
+        let kind = self.target.kind(self.action)?;
+        self.terms.as_ref().map_or(Some(kind), |terms| kind.with(terms))
     }
 
     /// Bytes held on the heap.
@@ -76,10 +74,10 @@ impl Target {
     }
 
     /// The kind of a rule for names that says no more than this.
-    pub(crate) const fn kind(&self, action: Action, is_important: bool) -> Option<Kind> {
+    pub(crate) const fn kind(&self, action: Action) -> Option<Kind> {
         match self {
-            Self::Exact(_) => Some(Kind::new(action, Reach::Exact, is_important)),
-            Self::Subtree(_) => Some(Kind::new(action, Reach::Subtree, is_important)),
+            Self::Exact(_) => Some(Kind::new(action, Reach::Exact)),
+            Self::Subtree(_) => Some(Kind::new(action, Reach::Subtree)),
             Self::Pattern(_) => None,
         }
     }
@@ -95,22 +93,40 @@ pub(crate) enum Reach {
 }
 
 /// What a rule for a name does, in one octet; compiled lists keep it.
+///
+/// Beside action and reach these are the terms that lists of a million rules have: being important,
+/// and the answers of policy zones.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Kind(u8);
 
 impl Kind {
     /// How many kinds there are.
-    pub(crate) const COUNT: usize = 8;
+    pub(crate) const COUNT: usize = 1 << BITS;
 
-    pub(crate) const fn new(action: Action, reach: Reach, is_important: bool) -> Self {
+    pub(crate) const fn new(action: Action, reach: Reach) -> Self {
         let action = if matches!(action, Action::Allow) { ALLOWS } else { 0 };
-        let reach = if matches!(reach, Reach::Subtree) { REACHES_BELOW } else { 0 };
-        Self(action | reach | if is_important { IS_IMPORTANT } else { 0 })
+        Self(action | if matches!(reach, Reach::Subtree) { REACHES_BELOW } else { 0 })
+    }
+
+    /// The same with these terms, if they say no more than a kind can.
+    pub(crate) fn with(self, terms: &Terms) -> Option<Self> {
+        let known = match &terms.reply {
+            None => 0,
+            Some(reply) => REPLIES.iter().position(|known| known == reply)? + 1,
+        };
+        let said = Terms {
+            is_important: terms.is_important,
+            reply: terms.reply.clone(),
+            ..Terms::default()
+        };
+        let important = if terms.is_important { IS_IMPORTANT } else { 0 };
+        let reply = u8::try_from(known).ok()? << REPLY;
+        (*terms == said).then_some(Self(self.0 | important | reply))
     }
 
     /// The kind that a compiled list has written, if it is one.
     pub(crate) const fn from_octet(octet: u8) -> Option<Self> {
-        if octet <= ALLOWS | REACHES_BELOW | IS_IMPORTANT { Some(Self(octet)) } else { None }
+        if octet >> BITS == 0 { Some(Self(octet)) } else { None }
     }
 
     pub(crate) const fn octet(self) -> u8 {
@@ -121,15 +137,48 @@ impl Kind {
         if self.0 & ALLOWS == 0 { Action::Block } else { Action::Allow }
     }
 
+    /// The same where the source has its say: in a list that allows, all rules do.
+    pub(crate) const fn of_source(self, action: Action) -> Self {
+        match action {
+            Action::Allow => Self(self.0 | ALLOWS),
+            Action::Block => self,
+        }
+    }
+
+    /// What a rule that counts as one that allows may be in its own list.
+    pub(crate) const fn of_block(self) -> Self {
+        Self(self.0 & !ALLOWS)
+    }
+
     pub(crate) const fn reach(self) -> Reach {
         if self.0 & REACHES_BELOW == 0 { Reach::Exact } else { Reach::Subtree }
     }
 
+    /// Whether a rule of this kind for a name speaks of what was asked.
+    pub(crate) fn reaches(self, is_the_name_itself: bool) -> bool {
+        is_the_name_itself || self.reach() == Reach::Subtree
+    }
+
     pub(crate) const fn is_important(self) -> bool {
         self.0 & IS_IMPORTANT != 0
+    }
+
+    /// What the rule wants to be answered.
+    pub(crate) fn reply(self) -> Option<&'static Reply> {
+        REPLIES.get(usize::from(self.0 >> REPLY).checked_sub(1)?)
+    }
+
+    pub(crate) const fn has_terms(self) -> bool {
+        self.0 & !(ALLOWS | REACHES_BELOW) != 0
     }
 }
 
 const ALLOWS: u8 = 1;
 const REACHES_BELOW: u8 = 2;
 const IS_IMPORTANT: u8 = 4;
+/// Where the number of the reply lies.
+const REPLY: u32 = 3;
+/// Bits of a kind.
+const BITS: u32 = 5;
+/// The replies that policy zones give to names by the million.
+const REPLIES: [Reply; 3] = [Reply::NxDomain, Reply::NoData, Reply::Silence];

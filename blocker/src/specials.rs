@@ -88,12 +88,11 @@ struct Undone<'a> {
 
 impl Undone<'_> {
     fn is(&self, other: &Rule) -> bool {
-        other.action == self.rule.action
-            && other
-                .terms
-                .as_deref()
-                .map_or(self.terms == Terms::default(), |terms| *terms == self.terms)
-            && *self.target == other.target
+        let has_terms = match &other.terms {
+            Some(terms) => **terms == self.terms,
+            None => self.terms == Terms::default(),
+        };
+        has_terms && other.action == self.rule.action && *self.target == other.target
     }
 }
 
@@ -101,6 +100,6 @@ impl Undone<'_> {
 fn undone_by(rule: &Rule) -> Option<Undone<'_>> {
     let terms = rule.terms.as_ref().filter(|terms| terms.is_cancelling)?;
     let terms = Terms { is_cancelling: false, ..(**terms).clone() };
-    let kind = terms.importance().and_then(|important| rule.target.kind(rule.action, important));
+    let kind = rule.target.kind(rule.action).and_then(|kind| kind.with(&terms));
     Some(Undone { rule, target: &rule.target, terms, kind })
 }

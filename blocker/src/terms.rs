@@ -74,12 +74,6 @@ pub enum Reply {
 }
 
 impl Terms {
-    /// Whether a rule is important, if they say nothing else.
-    pub(crate) fn importance(&self) -> Option<bool> {
-        let plain = Self { is_important: self.is_important, ..Self::default() };
-        (*self == plain).then_some(self.is_important)
-    }
-
     /// Whether a rule whose names match holds for this name and type; who asks is looked at by
     /// the matcher.
     pub(crate) fn hold(&self, name: &Name, qtype: u16) -> bool {

@@ -94,7 +94,7 @@ impl<'a> Match<'a> {
     #[must_use]
     pub fn reply(&self) -> Option<&'a Reply> {
         match self.rule {
-            Wording::Name(..) => None,
+            Wording::Name(kind, _) => kind.reply(),
             Wording::Special(rule) => rule.terms.as_ref()?.reply.as_ref(),
         }
     }
@@ -128,7 +128,12 @@ impl fmt::Display for Wording<'_> {
                 formatter.write_str(start)?;
                 text::write(name, formatter)?;
                 formatter.write_str(end)?;
-                formatter.write_str(if kind.is_important() { "$important" } else { "" })
+                match (kind.is_important(), kind.reply()) {
+                    (true, Some(reply)) => write!(formatter, "$important,dnsrewrite={reply}"),
+                    (false, Some(reply)) => write!(formatter, "$dnsrewrite={reply}"),
+                    (true, None) => formatter.write_str("$important"),
+                    (false, None) => Ok(()),
+                }
             }
             Self::Special(Rule { target, terms, .. }) => {
                 target.fmt(formatter)?;

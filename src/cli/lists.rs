@@ -12,6 +12,7 @@ use super::{
     span::Span,
     table::{Cell, Table},
 };
+use crate::lists::Kinds;
 
 /// How one list does, as far as it is shown in a table.
 #[derive(Deserialize)]
@@ -30,6 +31,13 @@ struct Row {
     /// Lines that were no rules, and why.
     #[serde(default)]
     samples: Vec<String>,
+    #[serde(default)]
+    bytes: u64,
+    /// Rules that no other list has.
+    #[serde(default)]
+    unique: u64,
+    #[serde(default)]
+    kinds: Kinds,
 }
 
 /// How each list does; no where one has failed.
@@ -52,8 +60,8 @@ fn show(reach: &Reach, command: Command<'_>, form: Form, is_bad: fn(&Row) -> boo
             print("no list is configured; add a [[lists]] block to the configuration");
         } else {
             print(table(&rows));
-            for sample in samples(&rows) {
-                print(Shown::text(&sample));
+            for line in kinds(&rows).chain(samples(&rows)) {
+                print(Shown::text(&line));
             }
         }
     }
@@ -62,7 +70,8 @@ fn show(reach: &Reach, command: Command<'_>, form: Form, is_bad: fn(&Row) -> boo
 
 fn table(rows: &[Row]) -> Table {
     let mut table = Table::titled(&[
-        "NAME", "ACTION", "RULES", "REJECTED", "STATE", "UPDATED", "NEXT", "ERROR",
+        "NAME", "ACTION", "RULES", "UNIQUE", "REJECTED", "BYTES", "STATE", "UPDATED", "NEXT",
+        "ERROR",
     ]);
     for row in rows {
         let updated = row.updated.map(|at| format!("{} ago", Span(distance(at))));
@@ -71,7 +80,9 @@ fn table(rows: &[Row]) -> Table {
             Cell::text(&row.name),
             Cell::text(&row.action),
             Cell::number(row.rules),
+            Cell::number(row.unique),
             Cell::number(row.rejected),
+            Cell::number(row.bytes),
             Cell::text(&row.state),
             Cell::text(updated.as_deref().unwrap_or("never")),
             Cell::text(next.as_deref().unwrap_or("-")),
@@ -79,6 +90,26 @@ fn table(rows: &[Row]) -> Table {
         ]);
     }
     table
+}
+
+/// What the rules of each list are like.
+fn kinds(rows: &[Row]) -> impl Iterator<Item = String> {
+    let with_rules = rows.iter().filter(|row| row.rules > 0);
+    with_rules.map(|row| format!("{}: {}", row.name, words(&row.kinds)))
+}
+
+fn words(kinds: &Kinds) -> String {
+    let Kinds { names, subtrees, wildcards, regexes, allowing, with_terms } = *kinds;
+    let words = [
+        (names, "for one name"),
+        (subtrees, "for a name and all below it"),
+        (wildcards, "with wildcards"),
+        (regexes, "regular expressions"),
+        (allowing, "of these allow"),
+        (with_terms, "of these with terms"),
+    ];
+    let told = words.iter().filter(|(count, _)| *count > 0);
+    told.map(|(count, words)| format!("{count} {words}")).collect::<Vec<_>>().join(", ")
 }
 
 /// What lines of lists are no rules, as far as samples go.
@@ -103,7 +134,9 @@ mod tests {
             { "name": "a", "rules": 1, "rejected": 0, "state": "ok", "error": null, "updated": null },
             { "name": "b", "action": "block", "rules": 2, "rejected": 1, "state": "stale",
               "error": "no", "updated": now - 65_000, "next": now + 7_260_500,
-              "samples": ["line 3: `?` is no name"], "other": 5 },
+              "samples": ["line 3: `?` is no name"], "other": 5, "bytes": 70, "unique": 1,
+              "kinds": { "names": 1, "subtrees": 0, "wildcards": 0, "regexes": 1,
+                         "allowing": 1, "with_terms": 0 } },
         ]);
         let rows: Vec<Row> = serde_json::from_value(json).unwrap();
 
@@ -114,9 +147,14 @@ mod tests {
                 line.split("  ").filter(|w| !w.is_empty()).map(|w| w.trim().into()).collect()
             })
             .collect();
-        assert_eq!(lines[1], ["a", "1", "0", "ok", "never", "-"]);
-        let second = ["b", "block", "2", "1", "stale", "1 m 5 s ago", "in 2 h 1 m", "no"];
+        assert_eq!(lines[1], ["a", "1", "0", "0", "0", "ok", "never", "-"]);
+        let second =
+            ["b", "block", "2", "1", "1", "70", "stale", "1 m 5 s ago", "in 2 h 1 m", "no"];
         assert_eq!(lines[2], second);
+        assert_eq!(
+            kinds(&rows).collect::<Vec<_>>(),
+            ["a: ", "b: 1 for one name, 1 regular expressions, 1 of these allow"]
+        );
         assert_eq!(samples(&rows).collect::<Vec<_>>(), ["b: line 3: `?` is no name"]);
     }
 }

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use super::{Exit, control::Reach, error_line, read};
 use jiff::Timestamp;
 
+use super::{Exit, control::Reach, error_line, read};
 use crate::{
     cache::Cache,
     causes,
@@ -34,7 +34,7 @@ impl Offline {
             error_line(causes::one_line(&error));
             Exit::Config
         })?;
-        let store = ListStore::new(&config, upstream);
+        let store = ListStore::for_reading(&config, upstream);
         let lists = store.compile(&config);
         let policy = Policy::new(config.clone(), lists, Timestamp::now());
         Ok(Self { config, policy, lists: store.status() })

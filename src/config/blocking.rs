@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use blocker::Name;
 use toml::Value;
 
 use super::{
@@ -27,7 +28,14 @@ pub struct Blocking {
     pub special_names: bool,
     /// What is answered while the first lists load.
     pub until_loaded: UntilLoaded,
+    /// Names that no downloaded block list may block: one that does is refused.
+    pub canaries: Vec<Name>,
 }
+
+/// Canaries unless others are told: names of several top-level domains that many rely on, and that
+/// no list blocks which is not broken. Large companies are not among them: there are lists against
+/// each of them.
+const CANARIES: [&str; 5] = ["debian.org", "icann.org", "letsencrypt.org", "php.net", "ubuntu.com"];
 
 impl Blocking {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
@@ -40,8 +48,13 @@ impl Blocking {
             inspect_cname: section.value("inspect_cname", true),
             special_names: section.value("special_names", true),
             until_loaded: section.value("until_loaded", UntilLoaded::Answer),
+            canaries: section.value("canaries", canaries()),
         }
     }
+}
+
+fn canaries() -> Vec<Name> {
+    CANARIES.iter().filter_map(|name| Name::parse(name).ok()).collect()
 }
 
 /// What a blocked name is answered with.

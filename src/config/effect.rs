@@ -20,8 +20,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "upstream.bootstrap",
     "upstream.routes",
     "cache.persist",
-    "lists.mode",
-    "lists.sha256",
     "query_log.retention",
     "admin.trusted_proxies",
     "admin.trusted_hops",

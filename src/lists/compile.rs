@@ -1,108 +1,179 @@
 //! The lists' texts go in, one matcher comes out, with how each list does.
+//!
+//! Each list is compiled by itself, and only where its text is another; what is then done for all of
+//! them together is the merging of their hashes.
 
 use std::{
+    io,
     sync::{Arc, PoisonError},
-    time::SystemTime,
+    time::{Duration, Instant, SystemTime},
 };
 
-use blocker::{GroupSet, Matcher, MatcherBuilder, Source};
+use blocker::{BuildError, CompiledList, ListReport, Matcher, MatcherBuilder, Name, Source};
 
-use super::{ListState, ListStatus, ListStore, NOT_YET, Text, fetch};
+use super::{
+    ListStatus, ListStore, NOT_YET, compiled::Candidate, measure::Measures, status::problem_of,
+    text::Text,
+};
 use crate::{
     causes,
     config::{Config, List, ListSource},
     policy::{Groups, Lists},
-    querylog::unix_milliseconds,
 };
+
+/// How often lists are compiled again because one of them turned out to be damaged.
+const ATTEMPTS: usize = 2;
+
+/// A list, compiled; or why it is not.
+struct Part<'c> {
+    list: &'c List,
+    compiled: Result<(Arc<CompiledList>, SystemTime), String>,
+}
 
 impl ListStore {
     /// Compiles what is at hand; takes a while.
     pub(crate) fn compile(&self, config: &Config) -> Lists {
-        let started = std::time::Instant::now();
-        let groups = Groups::new(config);
-        let mut builder = Matcher::builder();
-        let enabled = config.lists.iter().filter(|list| list.enabled);
-        let status: Vec<_> =
-            enabled.map(|list| self.add(list, groups.set(&list.groups), &mut builder)).collect();
-        let are_loaded = !status.iter().any(|list| list.error.as_deref() == Some(NOT_YET));
-        let names = config.lists.iter().map(|list| Arc::from(list.name.as_str())).collect();
-        let matcher = builder.build().unwrap_or_else(|error| {
-            tracing::error!(%error, "no list counts; make the lists' patterns fewer");
-            Matcher::default()
-        });
-        tracing::info!(
-            rules = matcher.rules(),
-            bytes = matcher.memory(),
-            milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            "lists are compiled"
-        );
+        let started = Instant::now();
+        let (parts, matcher) = self.compile_parts(config);
+        tell(&matcher, started.elapsed());
+        let are_loaded = !parts.iter().any(Part::is_pending);
+        let status = status(&parts, &matcher);
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
+        let names = config.lists.iter().map(|list| Arc::from(list.name.as_str())).collect();
         Lists { matcher: Arc::new(matcher), names, are_loaded }
     }
 
-    /// Adds a list to those that are compiled; how it does.
-    fn add(&self, list: &List, groups: GroupSet, builder: &mut MatcherBuilder) -> ListStatus {
-        let (text, error) = match self.text(list) {
-            Some(Ok(text)) => (text, None),
-            Some(Err(error)) => (Text::none(), Some(error)),
-            None => (Text::none(), Some(NOT_YET.to_owned())),
+    fn compile_parts<'c>(&self, config: &'c Config) -> (Vec<Part<'c>>, Matcher) {
+        let mut parts = Vec::new();
+        for _ in 0..ATTEMPTS {
+            let lists = config.lists.iter().filter(|list| list.enabled);
+            parts = lists.map(|list| self.compile_list(list)).collect();
+            match self.join(config, &parts) {
+                Ok(matcher) => return (parts, matcher),
+                Err(BuildError::Unreadable(error)) => {
+                    tracing::warn!(%error, "a compiled list is damaged; all are compiled again");
+                    self.compiled.distrust();
+                }
+                Err(error) => {
+                    tracing::error!(%error, "no list counts");
+                    break;
+                }
+            }
+        }
+        (parts, Matcher::default())
+    }
+
+    fn join(&self, config: &Config, parts: &[Part<'_>]) -> Result<Matcher, BuildError> {
+        let groups = Groups::new(config);
+        let mut builder = MatcherBuilder::new(self.compiled.seed());
+        for Part { list, compiled } in parts {
+            if let Ok((compiled, _)) = compiled {
+                let groups = groups.set(&list.groups);
+                let source = Source { name: &list.name, action: list.action, groups };
+                builder.add(&source, list.mode, compiled.clone());
+            }
+        }
+        builder.build()
+    }
+
+    fn compile_list<'c>(&self, list: &'c List) -> Part<'c> {
+        let compiled = match self.text(list) {
+            None => Err(NOT_YET.to_owned()),
+            Some(Err(error)) => Err(error),
+            Some(Ok(text)) => match self.compiled.of(&origin(list), &text) {
+                Ok(compiled) => Ok((compiled, text.loaded)),
+                Err(error) => Err(causes::one_line(&error)),
+            },
         };
-        let source = Source { name: &list.name, action: list.action, groups };
-        let report = builder.add_list(&source, &text.bytes);
-        let error = error.or_else(|| text.error.clone()).or_else(|| problem_of(&report));
-        if let Some(error) = error.as_ref().filter(|error| *error != NOT_YET) {
-            tracing::warn!(list = %list.name, %error, "a list is not as it should be");
+        Part { list, compiled }
+    }
+
+    /// Compiles a text that is not in force yet, and says what it would do; takes a while.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or is larger than the list allows.
+    pub(super) fn weigh(
+        &self,
+        list: &List,
+        text: &Text,
+        canaries: &[Name],
+    ) -> io::Result<(Candidate, Measures)> {
+        let candidate = self.compiled.try_out(text)?;
+        let measures = Measures::of(list, &candidate.list, text, canaries)?;
+        Ok((candidate, measures))
+    }
+
+    /// Forgets the compiled forms of lists that are no longer configured.
+    pub(super) fn forget_compiled_but(&self, config: &Config) {
+        let origins: Vec<String> = config.lists.iter().map(origin).collect();
+        self.compiled.forget_all_but(&origins);
+    }
+
+    /// Whether a compiled form that a matcher asks cannot be read any more; then all are forgotten,
+    /// so that the next look compiles them again.
+    pub fn distrusts(&self, matcher: &Matcher) -> bool {
+        let is_damaged = matcher.unreadable() > 0;
+        if is_damaged {
+            tracing::error!("a compiled list cannot be read; all are compiled again");
+            self.compiled.distrust();
+        }
+        is_damaged
+    }
+}
+
+impl Part<'_> {
+    fn is_pending(&self) -> bool {
+        self.compiled.as_ref().is_err_and(|error| error == NOT_YET)
+    }
+
+    fn status(&self, unique: usize) -> ListStatus {
+        let none = ListReport::default();
+        let (report, loaded, error) = match &self.compiled {
+            Ok((compiled, loaded)) => {
+                (compiled.report(), Some(*loaded), problem_of(compiled.report()))
+            }
+            Err(error) => (&none, None, Some(error.clone())),
+        };
+        if let Some(error) = error.as_ref().filter(|_| !self.is_pending()) {
+            tracing::warn!(list = %self.list.name, %error, "a list is not as it should be");
         }
         for sample in &report.samples {
-            tracing::debug!(list = %list.name, %sample, "a line of a list is no rule");
+            tracing::debug!(list = %self.list.name, %sample, "a line of a list is no rule");
         }
-        list_status(list, &report, &text, error)
-    }
-
-    /// A list's text, an error where it cannot be had, nothing where nobody has tried yet.
-    fn text(&self, list: &List) -> Option<Result<Text, String>> {
-        match &list.source {
-            ListSource::Inline(lines) => Some(Ok(Text::now(lines.join("\n").into_bytes()))),
-            ListSource::Path(path) => Some(match fetch::read_file(path, list.max_bytes) {
-                Ok(bytes) => Ok(Text::now(bytes)),
-                Err(error) => Err(causes::one_line(&error)),
-            }),
-            ListSource::Url(url) => self.copies.find(url),
-        }
+        ListStatus::new(self.list, report, loaded, error).with_unique(unique)
     }
 }
 
-/// What is wrong with a text that was read well.
-fn problem_of(report: &blocker::ListReport) -> Option<String> {
-    if report.looks_like_html {
-        return Some("it is an HTML page, not a list; its address may have moved".to_owned());
-    }
-    let is_junk = report.rules == 0 && report.rejected > 0;
-    is_junk.then(|| format!("none of its {} lines is a rule", report.rejected))
+/// How each list does.
+fn status(parts: &[Part<'_>], matcher: &Matcher) -> Vec<ListStatus> {
+    let mut number = 0;
+    let status = parts.iter().map(|part| {
+        let unique = matcher.unique(number);
+        // Lists are numbered in a matcher as they were added.
+        number += usize::from(part.compiled.is_ok());
+        part.status(unique)
+    });
+    status.collect()
 }
 
-fn list_status(
-    list: &List,
-    report: &blocker::ListReport,
-    text: &Text,
-    error: Option<String>,
-) -> ListStatus {
-    let has_text = text.loaded != SystemTime::UNIX_EPOCH;
-    let state = match (&error, report.rules > 0) {
-        (None, _) => ListState::Ok,
-        (Some(_), true) => ListState::Stale,
-        (Some(_), false) => ListState::Failed,
-    };
-    ListStatus {
-        name: list.name.clone(),
-        action: match list.action {
-            blocker::Action::Allow => "allow",
-            blocker::Action::Block => "block",
-        },
-        rules: report.rules as u64,
-        rejected: report.rejected as u64,
-        state,
-        error,
-        updated: has_text.then(|| unix_milliseconds(text.loaded)),
+fn tell(matcher: &Matcher, took: Duration) {
+    tracing::info!(
+        rules = matcher.rules(),
+        bytes = matcher.memory(),
+        milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        "lists are compiled"
+    );
+    if matcher.left_out() > 0 {
+        let rules = matcher.left_out();
+        tracing::error!(rules, "wildcards, regular expressions and rules with terms are too many");
+    }
+}
+
+/// What a list's compiled form is kept under.
+pub(super) fn origin(list: &List) -> String {
+    match &list.source {
+        ListSource::Url(url) => url.clone(),
+        ListSource::Path(path) => format!("file:{}", path.display()),
+        ListSource::Inline(_) => format!("inline:{}", list.name),
     }
 }

@@ -8,13 +8,16 @@
 use std::{
     collections::HashMap,
     fs::{self, File},
-    io::{self, Read},
+    io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use blocker::{CompiledList, Compiler, Home, Identity, Seed};
 use sha2::{Digest as _, Sha256};
+use tempfile::NamedTempFile;
+
+use super::text::Text;
 
 /// Octets of a digest that name a file: enough that no two lists meet.
 const DIGEST: usize = 16;
@@ -32,16 +35,22 @@ pub(super) struct CompiledLists {
     held: Mutex<HashMap<String, Arc<CompiledList>>>,
 }
 
+/// A form that is not a list's yet.
+pub(super) struct Candidate {
+    pub(super) list: Arc<CompiledList>,
+    /// Where it lies; none: in memory.
+    file: Option<NamedTempFile>,
+}
+
 impl CompiledLists {
     /// Keeps forms below this directory, or in memory.
     pub(super) fn new(data_dir: Option<&Path>) -> Self {
         let directory = data_dir.map(|directory| directory.join("compiled"));
-        let seed = directory.as_deref().map(kept_seed);
-        let seed = seed.unwrap_or_else(|| Ok(Seed::random())).unwrap_or_else(|error| {
+        let seed = directory.as_deref().map(kept_seed).transpose().unwrap_or_else(|error| {
             tracing::warn!(%error, "compiled lists cannot be kept; is data_dir writable?");
-            Seed::random()
+            None
         });
-        Self { directory, seed, held: Mutex::default() }
+        Self { directory, seed: seed.unwrap_or_else(Seed::random), held: Mutex::default() }
     }
 
     /// The seed that every form has.
@@ -49,28 +58,44 @@ impl CompiledLists {
         self.seed
     }
 
-    /// The form of the text that is known by `identity`; `origin` is where that text is from.
+    /// The form of a text, which is from this origin.
+    ///
+    /// # Errors
+    /// Where the text cannot be read, or is larger than it may be.
+    pub(super) fn of(&self, origin: &str, text: &Text) -> io::Result<Arc<CompiledList>> {
+        let identity = text.identity()?;
+        let is_it =
+            |list: &Arc<CompiledList>| *list.identity() == identity && list.seed() == self.seed;
+        let held = self.lock().get(origin).cloned().filter(is_it);
+        if let Some(list) = held.or_else(|| self.on_disk(origin).filter(is_it)) {
+            text.check_length(list.report().bytes)?;
+            self.lock().insert(origin.to_owned(), list.clone());
+            return Ok(list);
+        }
+        let candidate = self.compile(text, identity)?;
+        let list = candidate.list.clone();
+        self.keep(origin, candidate);
+        Ok(list)
+    }
+
+    /// Compiles a text, and leaves what is kept as it is.
     ///
     /// # Errors
     /// Where the text cannot be read.
-    pub(super) fn of<R: Read>(
-        &self,
-        origin: &str,
-        identity: Identity,
-        text: impl Fn() -> io::Result<R>,
-    ) -> io::Result<Arc<CompiledList>> {
-        let is_it = |list: &CompiledList| *list.identity() == identity && list.seed() == self.seed;
-        let held = self.lock().get(origin).cloned();
-        if let Some(list) = held.filter(|list| is_it(list)) {
-            return Ok(list);
+    pub(super) fn try_out(&self, text: &Text) -> io::Result<Candidate> {
+        self.compile(text, text.identity()?)
+    }
+
+    /// Makes a form the one of this origin.
+    pub(super) fn keep(&self, origin: &str, candidate: Candidate) {
+        let Candidate { list, file } = candidate;
+        self.lock().insert(origin.to_owned(), list);
+        if let (Some(file), Some(path)) = (file, self.path(origin))
+            && let Err(error) = file.persist(path)
+        {
+            // It stays in force: its file is open, and gone with the process.
+            tracing::warn!(%error, "a compiled list cannot be kept over a restart");
         }
-        let list = match self.on_disk(origin).filter(is_it) {
-            Some(list) => list,
-            None => self.compile(origin, identity, text)?,
-        };
-        let list = Arc::new(list);
-        self.lock().insert(origin.to_owned(), list.clone());
-        Ok(list)
     }
 
     /// Forgets every form, for one of them cannot be read any more.
@@ -101,64 +126,69 @@ impl CompiledLists {
     }
 
     /// What an earlier run has compiled.
-    fn on_disk(&self, origin: &str) -> Option<CompiledList> {
-        let path = self.directory.as_ref()?.join(file_name(origin));
-        let file = File::open(path).ok()?;
-        CompiledList::open(file)
-            .inspect_err(|error| tracing::warn!(%error, "a list is compiled again"))
-            .ok()
+    fn on_disk(&self, origin: &str) -> Option<Arc<CompiledList>> {
+        let file = File::open(self.path(origin)?).ok()?;
+        match CompiledList::open(file) {
+            Ok(list) => Some(Arc::new(list)),
+            Err(error) => {
+                tracing::warn!(%error, "a list is compiled again");
+                None
+            }
+        }
     }
 
-    fn compile<R: Read>(
-        &self,
-        origin: &str,
-        identity: Identity,
-        text: impl Fn() -> io::Result<R>,
-    ) -> io::Result<CompiledList> {
-        let in_memory = || compile_at(self.seed, Home::Memory, identity, text()?);
-        let Some(directory) = &self.directory else { return in_memory() };
-        let written = Draft::new(directory).and_then(|draft| {
-            let home = Home::Files { list: draft.file.reopen()?, scratch: draft.scratch };
-            let list = compile_at(self.seed, home, identity, text()?)?;
-            draft.file.persist(directory.join(file_name(origin)))?;
-            Ok(list)
+    fn compile(&self, text: &Text, identity: Identity) -> io::Result<Candidate> {
+        let Some(directory) = &self.directory else { return self.in_memory(text, identity) };
+        let written = Draft::new(directory).and_then(|Draft { file, scratch }| {
+            let home = Home::Files { list: file.reopen()?, scratch };
+            let list = self.compile_at(home, identity, text)?;
+            Ok(Candidate { list, file: Some(file) })
         });
         written.or_else(|error| {
             // Where it is the text that cannot be read, this says so.
-            let list = in_memory()?;
+            let candidate = self.in_memory(text, identity)?;
             tracing::warn!(%error, "a compiled list cannot be kept on disk; is data_dir full?");
-            Ok(list)
+            Ok(candidate)
         })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<CompiledList>>> {
+    fn in_memory(&self, text: &Text, identity: Identity) -> io::Result<Candidate> {
+        let list = self.compile_at(Home::Memory, identity, text)?;
+        Ok(Candidate { list, file: None })
+    }
+
+    fn compile_at(
+        &self,
+        home: Home,
+        identity: Identity,
+        text: &Text,
+    ) -> io::Result<Arc<CompiledList>> {
+        let mut compiler = Compiler::new(self.seed, home)?;
+        compiler.read(text.open()?)?;
+        compiler.finish(identity).map(Arc::new)
+    }
+
+    fn path(&self, origin: &str) -> Option<PathBuf> {
+        Some(self.directory.as_ref()?.join(file_name(origin)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<CompiledList>>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The files that a form is written to.
 struct Draft {
-    file: tempfile::NamedTempFile,
+    file: NamedTempFile,
     scratch: File,
 }
 
 impl Draft {
     fn new(directory: &Path) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
-        let file = tempfile::NamedTempFile::new_in(directory)?;
+        let file = NamedTempFile::new_in(directory)?;
         Ok(Self { file, scratch: tempfile::tempfile_in(directory)? })
     }
-}
-
-fn compile_at(
-    seed: Seed,
-    home: Home,
-    identity: Identity,
-    text: impl Read,
-) -> io::Result<CompiledList> {
-    let mut compiler = Compiler::new(seed, home)?;
-    compiler.read(text)?;
-    compiler.finish(identity)
 }
 
 fn file_name(origin: &str) -> String {
@@ -177,8 +207,96 @@ fn kept_seed(directory: &Path) -> io::Result<Seed> {
     }
     let seed = Seed::random();
     // Files of this kind are for their owner alone.
-    let file = tempfile::NamedTempFile::new_in(directory)?;
+    let file = NamedTempFile::new_in(directory)?;
     fs::write(file.path(), format!("{:016x}\n", seed.number()))?;
     file.persist(path)?;
     Ok(seed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lists::text::Form;
+
+    fn text(path: &Path, lines: &str) -> Text {
+        fs::write(path, lines).unwrap();
+        Text::new(Form::File(path.to_owned()), 1_000_000)
+    }
+
+    fn files(directory: &Path) -> usize {
+        fs::read_dir(directory.join("compiled")).unwrap().count()
+    }
+
+    #[test]
+    fn a_text_is_compiled_once_and_found_again_by_the_next_run() {
+        let data = tempfile::tempdir().unwrap();
+        let one = text(&data.path().join("one"), "ads.example");
+        let lists = CompiledLists::new(Some(data.path()));
+
+        let first = lists.of("one", &one).unwrap();
+        assert!(Arc::ptr_eq(&first, &lists.of("one", &one).unwrap()));
+        let next_run = CompiledLists::new(Some(data.path()));
+        assert_eq!(next_run.seed(), lists.seed());
+        let again = next_run.on_disk("one").unwrap();
+        assert_eq!((again.identity(), again.report()), (first.identity(), first.report()));
+        let other = text(&data.path().join("one"), "ads.example\nmore.example");
+        assert_eq!(next_run.of("one", &other).unwrap().report().rules, 2);
+    }
+
+    #[test]
+    fn a_damaged_form_is_made_again_from_the_text() {
+        let data = tempfile::tempdir().unwrap();
+        let one = text(&data.path().join("one"), "ads.example");
+        let lists = CompiledLists::new(Some(data.path()));
+        lists.of("one", &one).unwrap();
+        let path = lists.path("one").unwrap();
+        let mut octets = fs::read(&path).unwrap();
+        octets[20] ^= 1;
+        fs::write(&path, octets).unwrap();
+
+        let next_run = CompiledLists::new(Some(data.path()));
+
+        assert_eq!(next_run.of("one", &one).unwrap().report().rules, 1);
+        assert!(next_run.on_disk("one").is_some());
+    }
+
+    #[test]
+    fn a_candidate_changes_nothing_until_it_is_kept() {
+        let data = tempfile::tempdir().unwrap();
+        let one = text(&data.path().join("one"), "ads.example");
+        let two = text(&data.path().join("two"), "a.example\nb.example");
+        let lists = CompiledLists::new(Some(data.path()));
+        let first = lists.of("list", &one).unwrap();
+
+        let candidate = lists.try_out(&two).unwrap();
+        assert!(Arc::ptr_eq(&first, &lists.of("list", &one).unwrap()));
+        lists.keep("list", candidate);
+
+        assert_eq!(lists.of("list", &two).unwrap().report().rules, 2);
+        // The seed and the one form: nothing unfinished stays.
+        assert_eq!(files(data.path()), 2);
+        lists.forget_all_but(&[]);
+        assert_eq!(files(data.path()), 1);
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_forms_live_in_memory() {
+        let data = tempfile::tempdir().unwrap();
+        let one = text(&data.path().join("one"), "ads.example");
+        // A file stands where the directory would be.
+        fs::write(data.path().join("compiled"), "").unwrap();
+
+        for lists in [CompiledLists::new(Some(data.path())), CompiledLists::new(None)] {
+            assert_eq!(lists.of("one", &one).unwrap().report().rules, 1);
+            assert!(lists.lock().contains_key("one"));
+        }
+    }
+
+    #[test]
+    fn a_text_that_cannot_be_read_is_an_error() {
+        let data = tempfile::tempdir().unwrap();
+        let gone = Text::new(Form::File(data.path().join("gone")), 10);
+
+        assert!(CompiledLists::new(Some(data.path())).of("gone", &gone).is_err());
+    }
 }

@@ -1,40 +1,53 @@
 //! Downloaded texts are kept here, so that a list outlives the server it came from.
 //!
 //! On disk a copy is written aside and renamed, so that a crash leaves the old one; its file is
-//! named by the digest of its URL, so that no byte of a URL reaches a path. Without a data
-//! directory copies stay in memory, where they live as long as the process.
+//! named by the digest of its URL, so that no byte of a URL reaches a path, and beside it lies
+//! what is known of it. Without a data directory copies stay in memory, where they live as long
+//! as the process.
 
 use std::{
     collections::HashMap,
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::SystemTime,
 };
 
+use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
-use tokio::time::Instant;
 
-use super::Text;
-use crate::config::{Config, ListSource};
+use super::{
+    record::Record,
+    spool::{Arrived, Spool, UNFINISHED},
+    text::{Form, Text, hexadecimal},
+};
 
 /// Octets of a URL's digest that name its file: enough that no two URLs meet.
 const DIGEST: usize = 16;
 
-/// The last good text of each URL, and what went wrong since.
+/// How the names of copies end, and of what is known of them.
+const COPY: &str = "txt";
+const RECORD: &str = "meta";
+
+/// The last good text of each URL.
 pub(super) struct Copies {
     directory: Option<PathBuf>,
     in_memory: Mutex<HashMap<String, Kept>>,
-    attempts: Mutex<HashMap<String, Attempt>>,
+    /// Held while files change, so that a copy and its record belong together.
+    turn: Mutex<()>,
+    /// Whether what an earlier server left unfinished is gone.
+    is_swept: AtomicBool,
 }
 
-/// A text and when it was downloaded.
-type Kept = (Arc<[u8]>, SystemTime);
-
-/// The last download of a URL.
-struct Attempt {
-    at: Instant,
-    error: Option<String>,
+/// A text in memory, and what is known of it.
+#[derive(Clone)]
+struct Kept {
+    text: Bytes,
+    loaded: SystemTime,
+    record: Record,
 }
 
 impl Copies {
@@ -42,112 +55,137 @@ impl Copies {
         Self {
             directory: data_dir.map(|directory| directory.join("lists")),
             in_memory: Mutex::default(),
-            attempts: Mutex::default(),
+            turn: Mutex::default(),
+            is_swept: AtomicBool::new(false),
         }
     }
 
-    /// Keeps a text; whether it differs from the one before, or ends a failure.
-    pub(super) fn keep(&self, url: &str, text: Vec<u8>) -> bool {
-        let had_failed = self.note(url, None).is_some();
-        let has_changed = self.read(url).is_none_or(|(old, _)| *old != *text);
-        match self.path(url).map(|path| write_aside(&path, &text)) {
-            Some(Ok(())) => {
-                lock(&self.in_memory).remove(url);
-            }
-            Some(Err(error)) => {
-                tracing::warn!(%error, "a list cannot be kept on disk; is data_dir writable?");
-                lock(&self.in_memory).insert(url.to_owned(), (text.into(), SystemTime::now()));
-            }
-            None => {
-                lock(&self.in_memory).insert(url.to_owned(), (text.into(), SystemTime::now()));
-            }
+    /// A place for a download of a URL.
+    pub(super) fn spool(&self, url: &str) -> Spool {
+        Spool::new(self.directory.as_deref(), &stem(url))
+    }
+
+    /// Makes what has arrived the copy of a URL. Where the disk will not have it, it stays in
+    /// memory.
+    ///
+    /// # Errors
+    /// Where it cannot even be read back.
+    pub(super) fn keep(&self, url: &str, arrived: Arrived, record: Record) -> io::Result<()> {
+        let _turn = lock(&self.turn);
+        let text = match (arrived.file, self.path(url, COPY)) {
+            (Some(file), Some(path)) => match file.persist(&path) {
+                Ok(_) => {
+                    lock(&self.in_memory).remove(url);
+                    self.write(url, &record);
+                    return Ok(());
+                }
+                Err(refused) => {
+                    warn(&refused.error);
+                    fs::read(refused.file.path())?.into()
+                }
+            },
+            _ => match arrived.form {
+                Form::Memory(text) => text,
+                Form::File(path) => fs::read(path)?.into(),
+            },
+        };
+        lock(&self.in_memory)
+            .insert(url.to_owned(), Kept { text, loaded: SystemTime::now(), record });
+        Ok(())
+    }
+
+    /// The copy of a URL, of which at most `max_bytes` are read.
+    pub(super) fn find(&self, url: &str, max_bytes: u64) -> Option<Text> {
+        if let Some(kept) = lock(&self.in_memory).get(url) {
+            let text = Text::new(Form::Memory(kept.text.clone()), max_bytes);
+            return Some(text.loaded(kept.loaded));
         }
-        has_changed || had_failed
+        let path = self.path(url, COPY)?;
+        let written = fs::metadata(&path).and_then(|file| file.modified()).ok()?;
+        Some(Text::new(Form::File(path), max_bytes).loaded(written))
     }
 
-    /// Notes that a download failed; whether that is news.
-    pub(super) fn note_failure(&self, url: &str, error: String) -> bool {
-        self.note(url, Some(error.clone())) != Some(error)
+    /// What is known of the copy of a URL; nothing where there is doubt.
+    pub(super) fn record(&self, url: &str) -> Option<Record> {
+        if let Some(kept) = lock(&self.in_memory).get(url) {
+            return Some(kept.record.clone());
+        }
+        Record::read(&self.path(url, RECORD)?, &self.path(url, COPY)?)
     }
 
-    /// When a URL was last tried, and whether that failed.
-    pub(super) fn last_attempt(&self, url: &str) -> Option<(Instant, bool)> {
-        lock(&self.attempts).get(url).map(|attempt| (attempt.at, attempt.error.is_some()))
-    }
-
-    /// The last good text with the failure since, a failure alone, or nothing.
-    pub(super) fn find(&self, url: &str) -> Option<Result<Text, String>> {
-        let failure = lock(&self.attempts).get(url).and_then(|attempt| attempt.error.clone());
-        match (self.read(url), failure) {
-            (Some((bytes, loaded)), error) => Some(Ok(Text { bytes, loaded, error })),
-            (None, Some(error)) => Some(Err(error)),
-            (None, None) => None,
+    /// Notes what has become known of the copy of a URL.
+    pub(super) fn note(&self, url: &str, record: Record) {
+        let _turn = lock(&self.turn);
+        match lock(&self.in_memory).get_mut(url) {
+            Some(kept) => kept.record = record,
+            None => self.write(url, &record),
         }
     }
 
-    /// Removes the copies of URLs that are no longer configured.
-    pub(super) fn forget_all_but(&self, config: &Config) {
-        let urls: Vec<&str> = config
-            .lists
-            .iter()
-            .filter_map(|list| match &list.source {
-                ListSource::Url(url) => Some(url.as_str()),
-                ListSource::Path(_) | ListSource::Inline(_) => None,
-            })
-            .collect();
+    /// The file whose absence makes us forget what a copy was like.
+    pub(super) fn record_file(&self, url: &str) -> Option<PathBuf> {
+        if lock(&self.in_memory).contains_key(url) {
+            return None;
+        }
+        self.path(url, RECORD)
+    }
+
+    /// Removes the copies of URLs that are no longer configured, and the first time also what an
+    /// earlier server left unfinished: later it is our own.
+    pub(super) fn forget_all_but(&self, urls: &[&str]) {
         lock(&self.in_memory).retain(|url, _| urls.contains(&url.as_str()));
-        lock(&self.attempts).retain(|url, _| urls.contains(&url.as_str()));
-        let kept: Vec<PathBuf> = urls.iter().filter_map(|url| self.path(url)).collect();
+        let kept: Vec<String> = urls.iter().map(|url| stem(url)).collect();
+        let is_first = !self.is_swept.swap(true, Ordering::Relaxed);
+        self.remove(|file, stem| match file.extension().and_then(|last| last.to_str()) {
+            Some(COPY | RECORD) => !kept.iter().any(|kept| kept == stem),
+            Some(UNFINISHED) => is_first,
+            _ => false,
+        });
+    }
+
+    /// Removes files of ours: the directory may hold lists of the operator's own.
+    fn remove(&self, is_unwanted: impl Fn(&Path, &str) -> bool) {
         let Some(directory) = &self.directory else { return };
         let Ok(files) = fs::read_dir(directory) else { return };
-        for file in files.flatten().map(|file| file.path()).filter(|file| is_ours(file)) {
-            if !kept.contains(&file)
-                && let Err(error) = fs::remove_file(&file)
-            {
+        let files = files.flatten().map(|file| file.path());
+        let is_unwanted =
+            |file: &PathBuf| stem_of(file).is_some_and(|stem| is_unwanted(file, stem));
+        for file in files.filter(is_unwanted) {
+            if let Err(error) = fs::remove_file(&file) {
                 tracing::warn!(file = %file.display(), %error, "an old list cannot be removed");
             }
         }
     }
 
-    /// Notes an attempt; the error of the one before, where it had one.
-    fn note(&self, url: &str, error: Option<String>) -> Option<String> {
-        let attempt = Attempt { at: Instant::now(), error };
-        lock(&self.attempts).insert(url.to_owned(), attempt)?.error
-    }
-
-    fn read(&self, url: &str) -> Option<Kept> {
-        if let Some(copy) = lock(&self.in_memory).get(url) {
-            return Some(copy.clone());
+    fn write(&self, url: &str, record: &Record) {
+        let (Some(path), Some(copy)) = (self.path(url, RECORD), self.path(url, COPY)) else {
+            return;
+        };
+        if let Err(error) = record.write(&path, &copy) {
+            warn(&error);
         }
-        let path = self.path(url)?;
-        let bytes = fs::read(&path).ok()?;
-        let written = fs::metadata(&path).and_then(|metadata| metadata.modified()).ok()?;
-        Some((bytes.into(), written))
     }
 
-    fn path(&self, url: &str) -> Option<PathBuf> {
-        let directory = self.directory.as_ref()?;
-        let digest = Sha256::digest(url.as_bytes());
-        let name: String = digest.iter().take(DIGEST).map(|byte| format!("{byte:02x}")).collect();
-        Some(directory.join(format!("{name}.txt")))
+    fn path(&self, url: &str, extension: &str) -> Option<PathBuf> {
+        Some(self.directory.as_ref()?.join(format!("{}.{extension}", stem(url))))
     }
 }
 
-/// Whether a file can be a copy of ours: the directory may hold lists of the operator's own.
-fn is_ours(file: &Path) -> bool {
-    let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+/// How the names of all files of a URL begin.
+fn stem(url: &str) -> String {
+    let digest = Sha256::digest(url.as_bytes());
+    hexadecimal(digest.get(..DIGEST).unwrap_or(&digest))
+}
+
+/// How the name of a file of ours begins, nothing where it is not one of ours.
+fn stem_of(file: &Path) -> Option<&str> {
+    let (stem, _) = file.file_name()?.to_str()?.split_once('.')?;
     let is_digest = stem.len() == 2 * DIGEST && stem.bytes().all(|b| b.is_ascii_hexdigit());
-    let extension = file.extension().and_then(|extension| extension.to_str());
-    is_digest && matches!(extension, Some("txt" | "new"))
+    is_digest.then_some(stem)
 }
 
-fn write_aside(path: &Path, text: &[u8]) -> io::Result<()> {
-    if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory)?;
-    }
-    let aside = path.with_extension("new");
-    fs::write(&aside, text)?;
-    fs::rename(&aside, path)
+fn warn(error: &io::Error) {
+    tracing::warn!(%error, "a list cannot be kept on disk; is data_dir writable, and not full?");
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

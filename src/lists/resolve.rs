@@ -5,7 +5,7 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
 use blocker::Name;
@@ -30,7 +30,7 @@ impl Resolve for Resolver {
     fn resolve(&self, name: reqwest::dns::Name) -> Resolving {
         let (upstream, allows_private) = (self.upstream.clone(), self.allows_private);
         Box::pin(async move {
-            let host = name.as_str();
+            let host = name.as_str().trim_end_matches('.');
             if host == "localhost" && allows_private {
                 let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
                 return Ok(Box::new(std::iter::once(loopback)) as Addrs);
@@ -82,5 +82,23 @@ async fn look_up(upstream: &Upstream, name: Name, qtype: u16) -> Result<Vec<IpAd
 
 /// Whether no list can come from an address.
 pub(super) fn is_no_host(address: IpAddr) -> bool {
-    is_private(address) || address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST)
+    let inner = match address {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(v6) => inside(v6),
+    };
+    [Some(address), inner.map(IpAddr::V4)].into_iter().flatten().any(|address| {
+        is_private(address) || address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST)
+    })
+}
+
+/// The IPv4 address that a router would make of one: IPv4-compatible (RFC 4291 section 2.5.5.1),
+/// NAT64 (RFC 6052 section 2.1), 6to4 (RFC 3056).
+fn inside(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let ([0, 0, 0, 0, 0, 0, high, low]
+    | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+    | [0x2002, high, low, ..]) = address.segments()
+    else {
+        return None;
+    };
+    Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)))
 }

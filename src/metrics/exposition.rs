@@ -94,7 +94,7 @@ impl Scrape {
         ]
     }
 
-    fn of_lists(&self) -> [Family; 4] {
+    fn of_lists(&self) -> [Family; 5] {
         let snapshot = self.pipeline.published.load();
         let matcher = &snapshot.policy.lists().matcher;
         let status = self.lists.status();
@@ -102,11 +102,16 @@ impl Scrape {
         let rules = status.iter().map(|list| (label(&list.name), list.rules));
         let is_ok = |state| u64::from(state == ListState::Ok);
         let up = status.iter().map(|list| (label(&list.name), is_ok(list.state)));
+        let refused = self.lists.refused().into_iter();
+        let refused = refused.map(|(list, reason, times)| {
+            (vec![("list", list), ("reason", reason.to_owned())], times)
+        });
         [
             gauge("rules", "Rules of all lists", matcher.rules() as u64),
             gauge("rules_bytes", "Bytes that these rules take", matcher.memory() as u64),
             family("list_rules", "Rules of each list", MetricType::Gauge, rules),
             family("list_up", "Whether a list's last load succeeded", MetricType::Gauge, up),
+            family("list_refused", "Downloads not trusted", MetricType::Counter, refused),
         ]
     }
 

@@ -111,8 +111,9 @@ impl Policy {
         question: Option<&Question<'_>>,
     ) -> Option<Block<'p>> {
         match decision {
-            Ok(Decision::Block(block)) => Some(block.clone()),
-            Ok(Decision::Resolve(Path { redirect: Some(block), .. })) => Some(block.clone()),
+            Ok(Decision::Block(block) | Decision::Resolve(Path { redirect: Some(block), .. })) => {
+                Some(block.clone())
+            }
             _ => match self.judge_asked(question?).finding {
                 judgement::Finding::Block(block) => {
                     let is_alias = matches!(&block.reply, Some(Reply::Alias(_)));

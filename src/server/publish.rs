@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use tokio::{
     sync::{Mutex, Notify, SetOnce},
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
 
 use crate::{
@@ -18,6 +18,10 @@ use crate::{
 
 /// How soon a list of a new configuration is noticed, when no other is due before.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// Time between two looks at the files of lists. Two looks must agree, so that a change counts within
+/// some two seconds.
+const LOOK_AT_FILES: Duration = Duration::from_secs(1);
 
 /// Longest that the clock on the wall is not looked at: whoever sets it sees schedules obey soon.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(30);
@@ -70,15 +74,35 @@ impl Publisher {
         self.pipeline.metrics.count_reload(false);
     }
 
-    /// Loads the lists, then downloads each again when its time has come.
+    /// Loads the lists, then loads each again when its time has come or its file has changed.
     pub(super) async fn keep_lists_current(&self) {
         self.publish_running().await;
-        self.download(&self.running(), Which::All).await;
+        tokio::join!(self.keep_downloads_current(), self.keep_files_current());
+    }
+
+    /// Downloads what is due: at the start, where no copy is at hand that is young enough.
+    async fn keep_downloads_current(&self) {
         loop {
+            self.download(&self.running(), Which::Due).await;
             let latest = Instant::now() + LOOK_AGAIN;
             let due = self.lists.next_download(&self.running()).unwrap_or(latest);
             sleep_until(due.min(latest)).await;
-            self.download(&self.running(), Which::Due).await;
+        }
+    }
+
+    async fn keep_files_current(&self) {
+        let mut looks = interval(LOOK_AT_FILES);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            let changed = self.lists.changed_files(&self.running()).await;
+            if !changed.is_empty() {
+                tracing::info!(lists = changed.join(", "), "the files of lists have changed");
+            }
+            let matcher = self.pipeline.published.load().policy.lists().matcher.clone();
+            if !changed.is_empty() || self.lists.distrusts(&matcher) {
+                self.publish_running().await;
+            }
         }
     }
 

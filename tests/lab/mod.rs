@@ -8,6 +8,7 @@
 mod ask;
 mod doh;
 mod hostile;
+mod list_host;
 
 use std::{fmt::Write as _, net::SocketAddr, path::PathBuf};
 
@@ -20,6 +21,7 @@ use tempfile::TempDir;
 pub(crate) use ask::{Conversation, Reply, frame, question, receive_from};
 pub(crate) use doh::{Fake, plain_client};
 pub(crate) use hostile::{Expected, Hostility, POISON, TRICKS, Trick, VICTIM};
+pub(crate) use list_host::ListHost;
 
 /// What a lab is made of, until it starts.
 pub(crate) struct LabBuilder {

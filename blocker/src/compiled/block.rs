@@ -367,7 +367,7 @@ mod tests {
     }
 
     fn entries(names: &[Vec<u8>]) -> Vec<Entry<'_>> {
-        let kind = Kind::new(Action::Block, Reach::Subtree, false);
+        let kind = Kind::new(Action::Block, Reach::Subtree);
         // Three rules of each hash, so that some lie across the end of a block.
         names
             .iter()

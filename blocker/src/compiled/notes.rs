@@ -6,7 +6,7 @@
 use std::io;
 
 use crate::format;
-use crate::report::{ListReport, Reason, Rejection};
+use crate::report::{ListReport, Reason, Rejection, RuleKinds};
 
 use super::Special;
 use super::wire::{SUM, array, damaged, is_whole, sum};
@@ -20,10 +20,9 @@ pub(crate) struct Notes {
 
 impl Notes {
     pub(super) fn write(&self) -> Vec<u8> {
-        let ListReport { rules, duplicates, rejected, not_dns, looks_like_html, .. } = self.report;
         let mut octets = Vec::new();
-        for count in [rules, duplicates, rejected, not_dns, usize::from(looks_like_html)] {
-            octets.extend_from_slice(&(count as u64).to_le_bytes());
+        for count in counts(&self.report) {
+            octets.extend_from_slice(&count.to_le_bytes());
         }
         let samples = self.report.samples.iter();
         let texts = samples.clone().map(|sample| (sample.line, sample.text.clone()));
@@ -41,11 +40,8 @@ impl Notes {
         }
         let mut reader = Reader(octets.get(..octets.len() - SUM).unwrap_or_default());
         let mut notes = Self::default();
-        let [rules, duplicates, rejected, not_dns, html] = reader.counts()?;
         let report = &mut notes.report;
-        (report.rules, report.duplicates) = (rules, duplicates);
-        (report.rejected, report.not_dns) = (rejected, not_dns);
-        report.looks_like_html = html > 0;
+        set_counts(report, reader.counts()?);
         let texts = reader.lines()?;
         for ((line, text), (_, reason)) in texts.into_iter().zip(reader.lines()?) {
             let reason = Reason::Told(reason.into());
@@ -56,6 +52,26 @@ impl Notes {
         }
         Ok(notes)
     }
+}
+
+/// The numbers of a report.
+fn counts(report: &ListReport) -> [u64; COUNTS] {
+    let ListReport { rules, duplicates, rejected, not_dns, looks_like_html, kinds, .. } = report;
+    let RuleKinds { names, subtrees, wildcards, regexes, allowing, with_terms } = kinds;
+    let [a, b, c, d] = [rules, duplicates, rejected, not_dns].map(|count| *count as u64);
+    let [e, f, g] = [names, subtrees, wildcards].map(|count| *count as u64);
+    let [h, i, j] = [regexes, allowing, with_terms].map(|count| *count as u64);
+    [a, b, c, d, e, f, g, h, i, j, report.bytes, u64::from(*looks_like_html)]
+}
+
+fn set_counts(report: &mut ListReport, counts: [u64; COUNTS]) {
+    let [a, b, c, d, e, f, g, h, i, j, bytes, html] = counts;
+    let number = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    [report.rules, report.duplicates, report.rejected, report.not_dns] = [a, b, c, d].map(number);
+    let [names, subtrees, wildcards] = [e, f, g].map(number);
+    let [regexes, allowing, with_terms] = [h, i, j].map(number);
+    report.kinds = RuleKinds { names, subtrees, wildcards, regexes, allowing, with_terms };
+    (report.bytes, report.looks_like_html) = (bytes, html > 0);
 }
 
 /// A special rule that is written like this.
@@ -86,11 +102,10 @@ fn write_lines(lines: impl Iterator<Item = (u32, impl AsRef<str>)>, octets: &mut
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn counts<const N: usize>(&mut self) -> io::Result<[usize; N]> {
-        let mut counts = [0; N];
+    fn counts(&mut self) -> io::Result<[u64; COUNTS]> {
+        let mut counts = [0; COUNTS];
         for count in &mut counts {
-            let number = array(self.take(8)?, 0).map(u64::from_le_bytes);
-            *count = number.and_then(|number| usize::try_from(number).ok()).ok_or_else(damaged)?;
+            *count = array(self.take(size_of::<u64>())?, 0).map_or(0, u64::from_le_bytes);
         }
         Ok(counts)
     }
@@ -117,3 +132,6 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 }
+
+/// Numbers that are kept of a report.
+const COUNTS: usize = 12;

@@ -12,6 +12,7 @@ pub(super) struct Lines<R> {
     start: usize,
     end: usize,
     is_at_end: bool,
+    octets: u64,
     /// Whether the rest of a line that was too long has to be passed over.
     is_inside_line: bool,
 }
@@ -24,6 +25,7 @@ impl<R: Read> Lines<R> {
             start: 0,
             end: 0,
             is_at_end: false,
+            octets: 0,
             is_inside_line: false,
         }
     }
@@ -68,6 +70,11 @@ impl<R: Read> Lines<R> {
         Ok(self.buffer.get(start..end))
     }
 
+    /// How many octets have been read so far.
+    pub(super) const fn octets(&self) -> u64 {
+        self.octets
+    }
+
     fn rest(&self) -> &[u8] {
         self.buffer.get(self.start..self.end).unwrap_or_default()
     }
@@ -83,7 +90,10 @@ impl<R: Read> Lines<R> {
                     self.is_at_end = true;
                     break;
                 }
-                Ok(read) => self.end += read,
+                Ok(read) => {
+                    self.end += read;
+                    self.octets += read as u64;
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }

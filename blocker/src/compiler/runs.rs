@@ -6,6 +6,7 @@ use std::io;
 
 use crate::compiled::{BlockWriter, Blocks, Cursor, Draft, Entry, FRONT, Packing, Written};
 use crate::hash::{Octets, Seed};
+use crate::report::ListReport;
 use crate::rule::Kind;
 
 /// The rules seen so far.
@@ -54,13 +55,13 @@ impl Runs {
         Ok(())
     }
 
-    /// Writes all rules in order, and counts those that were there already.
-    pub(super) fn merge(mut self, draft: Draft) -> io::Result<(Written, usize)> {
+    /// Writes all rules in order, each once, and tells the report of them.
+    pub(super) fn merge(mut self, draft: Draft, report: &mut ListReport) -> io::Result<Written> {
         let is_long = !self.ends.is_empty() || self.open.rules.len() > SHORT;
         let packs = draft.is_in_memory() && is_long;
         let packing = if packs { Packing::Deflated } else { Packing::Plain };
         let writer = BlockWriter::new(draft, FRONT, packing)?;
-        let mut merged = Merged { writer, last: None, rules: 0, duplicates: 0, name: Vec::new() };
+        let mut merged = Merged { writer, last: None, rules: 0, report, name: Vec::new() };
         if self.ends.is_empty() {
             self.open.sort();
             self.open.entries().try_for_each(|entry| merged.push(&entry))?;
@@ -71,7 +72,7 @@ impl Runs {
             merge_runs(self.set_aside, &self.ends, &mut merged)?;
         }
         let (draft, end, places) = merged.writer.finish()?;
-        let written = Written {
+        Ok(Written {
             seed: self.seed,
             draft,
             end,
@@ -79,14 +80,13 @@ impl Runs {
             packing,
             fewest_labels: self.fewest_labels,
             rules: merged.rules,
-        };
-        Ok((written, merged.duplicates))
+        })
     }
 }
 
 impl Run {
     fn push(&mut self, hash: u64, kind: Kind, line: u32, name: &[u8]) {
-        // A run of the longest names stays far below these 28 bits.
+        // A run of the longest names stays far below these bits.
         let at = u32::try_from(self.names.len()).unwrap_or(0);
         self.rules.push(Held { hash, line, packed: u32::from(kind.octet()) << NAME_BITS | at });
         self.names.extend_from_slice(name);
@@ -116,29 +116,31 @@ impl Run {
 }
 
 /// Where merged rules go; one that repeats the last is only counted.
-struct Merged {
+struct Merged<'r> {
     writer: BlockWriter,
+    report: &'r mut ListReport,
     last: Option<(u64, Kind)>,
     name: Vec<u8>,
     rules: u64,
-    duplicates: usize,
 }
 
-impl Merged {
+impl Merged<'_> {
     fn push(&mut self, entry: &Entry<'_>) -> io::Result<()> {
         if self.last == Some((entry.hash, entry.kind)) && self.name == entry.name {
-            self.duplicates += 1;
+            self.report.duplicates += 1;
             return Ok(());
         }
         self.last = Some((entry.hash, entry.kind));
         self.name.clear();
         self.name.extend_from_slice(entry.name);
         self.rules += 1;
+        self.report.rules += 1;
+        self.report.kinds.count_kind(entry.kind);
         self.writer.push(entry)
     }
 }
 
-fn merge_runs(set_aside: BlockWriter, ends: &[usize], merged: &mut Merged) -> io::Result<()> {
+fn merge_runs(set_aside: BlockWriter, ends: &[usize], merged: &mut Merged<'_>) -> io::Result<()> {
     let (draft, end, places) = set_aside.finish()?;
     let blocks =
         Blocks { storage: draft.finish(&[])?, places: places.into(), end, packing: Packing::Plain };
@@ -175,4 +177,4 @@ const RUN: usize = 1 << 17;
 /// Most rules of a list that is not worth packing in memory: it takes a quarter of a megabyte.
 const SHORT: usize = 1 << 13;
 /// Bits of a held rule that tell where its name begins.
-const NAME_BITS: u32 = 28;
+const NAME_BITS: u32 = 27;

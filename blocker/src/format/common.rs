@@ -88,6 +88,7 @@ pub(super) fn read(line: &[u8], name: &mut WireName) -> Option<Reach> {
 }
 
 /// The octets of host names in lower case, the dot as it is, and zero for all others.
+#[expect(clippy::indexing_slicing, reason = "the compiler fills it, and would complain")]
 const LOWER: [u8; 256] = {
     let mut table = [0; 256];
     let mut octet = 0;

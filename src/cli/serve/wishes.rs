@@ -1,11 +1,13 @@
 //! Signals and a changing file go in, what they ask of a running server comes out.
 
-use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path, time::Duration};
+use std::{io, path::Path, time::Duration};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{Interval, MissedTickBehavior, interval},
 };
+
+use crate::fingerprint::Fingerprint;
 
 /// Time between two looks at the configuration file.
 const LOOK: Duration = Duration::from_secs(2);
@@ -57,11 +59,10 @@ impl<'o> Wishes<'o> {
     }
 }
 
-/// The configuration file, looked at again and again: that works over any file system, and
-/// follows the links that Kubernetes swaps.
+/// The configuration file, looked at again and again.
 struct WatchedFile<'o> {
     path: Option<&'o Path>,
-    seen: Option<(u64, i64, i64, u64)>,
+    seen: Option<Fingerprint>,
     looks: Interval,
 }
 
@@ -69,12 +70,12 @@ impl<'o> WatchedFile<'o> {
     fn new(path: Option<&'o Path>) -> Self {
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { path, seen: path.and_then(fingerprint), looks }
+        Self { path, seen: path.and_then(Fingerprint::of), looks }
     }
 
     /// Whether the file is another than at the last look; one that is gone is none.
     fn look(&mut self) -> bool {
-        let now = self.path.and_then(fingerprint);
+        let now = self.path.and_then(Fingerprint::of);
         let is_other = now.is_some() && now != self.seen;
         self.seen = now.or(self.seen);
         is_other
@@ -88,10 +89,4 @@ impl<'o> WatchedFile<'o> {
             }
         }
     }
-}
-
-/// What changes when a file, or the link that leads to it, is written anew.
-fn fingerprint(path: &Path) -> Option<(u64, i64, i64, u64)> {
-    let file = fs::metadata(path).ok()?;
-    Some((file.ino(), file.mtime(), file.mtime_nsec(), file.len()))
 }

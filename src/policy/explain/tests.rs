@@ -152,7 +152,7 @@ fn policy(toml: &str) -> Policy {
         compiler.read(lines.join("\n").as_bytes()).unwrap();
         let compiled = compiler.finish([0; 32]).unwrap();
         assert_eq!(compiled.report().rejected, 0, "{:?}", compiled.report().samples);
-        builder.add(&source, list.mode.into(), Arc::new(compiled));
+        builder.add(&source, list.mode, Arc::new(compiled));
     }
     let names = config.lists.iter().map(|list| list.name.as_str().into()).collect();
     let matcher = Arc::new(builder.build().unwrap());

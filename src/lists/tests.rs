@@ -1,0 +1,246 @@
+//! What only time or a closer look shows: how long a download may take, when lists are asked for
+//! again, and what is told of them.
+
+use std::{
+    fmt::Write as _,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    time::interval,
+};
+
+use super::*;
+use crate::{cache::Cache, config::Environment};
+
+/// Patience that is over soon, where silence or a long download is what a test is about.
+const SHORT: Duration = Duration::from_millis(300);
+
+/// Patience that outlasts every test.
+const LONG: Duration = Duration::from_secs(60);
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// How a host goes on after `200 OK`.
+#[derive(Clone, Copy)]
+enum Conduct {
+    /// It sends a piece and then nothing.
+    FallSilent,
+    /// It sends a little, again and again.
+    Drip,
+    /// It promises more than it sends.
+    BreakOff,
+}
+
+/// A host that answers every request in one way, on a connection of its own.
+async fn host(answer: impl AsyncFn(TcpStream) + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/list.txt", listener.local_addr().unwrap());
+    tokio::task::spawn_local(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await;
+            answer(stream).await;
+        }
+    });
+    url
+}
+
+async fn misbehave(mut stream: TcpStream, conduct: Conduct) {
+    let head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n||ads.example^\n";
+    stream.write_all(head).await.unwrap();
+    match conduct {
+        Conduct::BreakOff => {}
+        Conduct::FallSilent => std::future::pending().await,
+        Conduct::Drip => {
+            let mut beat = interval(Duration::from_millis(5));
+            while stream.write_all(b"#").await.is_ok() {
+                beat.tick().await;
+            }
+        }
+    }
+}
+
+/// Answers with these status lines, headers and bodies, the last one again and again.
+async fn host_with(answers: &'static [(&'static str, &'static str)]) -> String {
+    let next = AtomicUsize::new(0);
+    host(async move |mut stream| {
+        let number = next.fetch_add(1, Ordering::SeqCst).min(answers.len() - 1);
+        let (head, body) = answers[number];
+        let length = body.len();
+        let answer = format!("HTTP/1.1 {head}\r\ncontent-length: {length}\r\n\r\n{body}");
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    })
+    .await
+}
+
+fn config(url: &str, extra: &str) -> Arc<Config> {
+    let text =
+        format!("[[lists]]\nname = 'remote'\nurl = '{url}'\nallow_private = true\n{extra}\n");
+    Arc::new(Config::parse(&text, &Environment::default()).unwrap())
+}
+
+fn store(config: &Config) -> Arc<ListStore> {
+    impatient_store(config, LONG, LONG)
+}
+
+fn impatient_store(config: &Config, idle: Duration, total: Duration) -> Arc<ListStore> {
+    // Hosts are told by address here, so nobody has to answer for names.
+    let (upstream, _) = Upstream::new(config, Cache::new(0)).unwrap();
+    let patience = Patience { connect: LONG, idle, total };
+    Arc::new(ListStore::with(config, Fetcher::new(upstream, patience), 1))
+}
+
+/// Downloads everything, and compiles what is new as the server does.
+async fn download(store: &Arc<ListStore>, config: &Arc<Config>) -> ListStatus {
+    let mut downloads = store.download(config, Which::All);
+    while downloads.next_change().await {
+        store.load(config).await;
+    }
+    store.status().pop().unwrap()
+}
+
+fn wait(store: &ListStore, config: &Config) -> Duration {
+    store.next_download(config).unwrap().saturating_duration_since(Instant::now())
+}
+
+fn is_about(wait: Duration, expected: Duration) -> bool {
+    (expected * 85 / 100..=expected * 111 / 100).contains(&wait)
+}
+
+async fn locally(test: impl Future) {
+    tokio::task::LocalSet::new().run_until(test).await;
+}
+
+#[tokio::test]
+async fn who_falls_silent_drips_or_breaks_off_is_no_list() {
+    locally(async {
+        for (conduct, idle, total) in [
+            (Conduct::FallSilent, SHORT, LONG),
+            (Conduct::Drip, LONG, SHORT),
+            (Conduct::BreakOff, LONG, LONG),
+        ] {
+            let url = host(async move |stream| misbehave(stream, conduct).await).await;
+            let directory = tempfile::tempdir().unwrap();
+            let mut config = Config::clone(&config(&url, ""));
+            config.data_dir = Some(directory.path().to_owned());
+            let config = Arc::new(config);
+            let store = impatient_store(&config, idle, total);
+            let started = Instant::now();
+
+            let status = download(&store, &config).await;
+
+            assert_eq!((status.state, status.rules), (ListState::Failed, 0));
+            assert!(started.elapsed() < LONG / 2);
+            assert!(is_about(wait(&store, &config), Duration::from_secs(30)));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn redirects_end_somewhere_and_errors_tell_no_secrets_of_urls() {
+    locally(async {
+        let url = host_with(&[("302 Found\r\nlocation: /list.txt?more", "")]).await;
+        let config = config(&format!("{url}?token=secret"), "");
+        let store = store(&config);
+
+        let error = download(&store, &config).await.error.unwrap();
+
+        assert!(error.ends_with("it is redirected more than 5 times"), "{error}");
+        assert!(!error.contains("secret"), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_busy_host_is_left_alone_as_long_as_it_asks() {
+    locally(async {
+        let busy = "429 Too Many Requests\r\nretry-after: 7200";
+        let url = Box::leak(Box::new([(busy, ""), ("200 OK", "||ads.example^")]));
+        let config = config(&host_with(url).await, "");
+        let store = store(&config);
+
+        let status = download(&store, &config).await;
+
+        assert_eq!(status.state, ListState::Failed);
+        assert!(status.error.unwrap().contains("429"));
+        assert!(is_about(wait(&store, &config), Duration::from_secs(7200)));
+        assert_eq!(download(&store, &config).await.state, ListState::Ok, "a person may ask sooner");
+        assert!(is_about(wait(&store, &config), DAY));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refused_text_is_not_asked_for_again_before_the_next_refresh() {
+    locally(async {
+        let mut long = String::new();
+        (0..1000).for_each(|n| writeln!(long, "||n{n}.example^").unwrap());
+        let answers = Box::leak(Box::new([
+            ("200 OK", &*long.leak()),
+            ("200 OK", "||ads.example^"),
+            ("500 Internal Server Error", ""),
+        ]));
+        let config = config(&host_with(answers).await, "");
+        let store = store(&config);
+        download(&store, &config).await;
+
+        let refused = download(&store, &config).await;
+        assert_eq!((refused.state, refused.rules), (ListState::Stale, 1000));
+        let error = refused.error.unwrap();
+        assert!(error.starts_with("it shrank from 1000 rules to 1; if that is right, "), "{error}");
+        assert!(is_about(wait(&store, &config), DAY));
+        assert_eq!(store.refused(), [("remote".to_owned(), "shrunk", 1)]);
+
+        download(&store, &config).await;
+        assert!(is_about(wait(&store, &config), Duration::from_secs(30)), "a failure is another");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn where_nothing_is_in_force_a_refused_text_is_asked_for_again_soon() {
+    locally(async {
+        let config = config(&host_with(&[("200 OK", "<html>maintenance")]).await, "");
+        let store = store(&config);
+
+        let status = download(&store, &config).await;
+
+        assert_eq!(status.state, ListState::Failed);
+        assert!(is_about(wait(&store, &config), Duration::from_secs(30)));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_list_is_told() {
+    locally(async {
+        let text = "ads.example\nads.example\n! a comment\nwhat\u{1b}[2J is this\nx.example##.ad\n";
+        let answers = Box::leak(Box::new([("200 OK", text), ("503 Service Unavailable", "")]));
+        let config = config(&host_with(answers).await, "");
+        let store = store(&config);
+
+        let status = download(&store, &config).await;
+        assert_eq!((status.name.as_str(), status.action), ("remote", "block"));
+        assert_eq!((status.rules, status.duplicates), (1, 1));
+        assert_eq!((status.rejected, status.not_dns), (1, 1));
+        assert_eq!(status.bytes, text.len() as u64);
+        assert!(status.samples[0].starts_with("line 4: "), "{:?}", status.samples);
+        assert!(!status.samples[0].contains('\u{1b}'), "{:?}", status.samples);
+        let (updated, checked) = (status.updated.unwrap(), status.checked.unwrap());
+        let left = Duration::from_millis(status.next.unwrap() - checked);
+        assert!(is_about(left, DAY));
+
+        let later = download(&store, &config).await;
+        assert_eq!((later.state, later.rules), (ListState::Stale, 1));
+        assert_eq!(later.updated, Some(updated));
+        assert!(later.checked.unwrap() >= checked && later.next.unwrap() < status.next.unwrap());
+        assert!(later.error.unwrap().contains("503"));
+    })
+    .await;
+}
