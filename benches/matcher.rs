@@ -1,15 +1,24 @@
 //! What do a million rules cost: to load, and at every name that is asked?
 //!
-//! Rules and names are made up by a generator that always makes the same ones, so that runs can
-//! be compared. No name is asked twice in a sample: one that is asked over and over would find
+//! The list is compiled into a file, as a server with a data directory has it. No name is asked twice in a sample: one that is asked over and over would find
 //! its rule in the processor's nearest cache, where a server's rules are not.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot be prepared has nothing to tell")]
 
-use std::{fmt::Write as _, sync::LazyLock};
+mod rules;
 
-use blocker::{Action, GroupId, GroupSet, Matcher, Name, Question, Source};
+use std::{
+    fs::File,
+    sync::{Arc, LazyLock},
+};
+
+use blocker::{
+    Action, Compiler, GroupId, GroupSet, Home, Matcher, MatcherBuilder, Mode, Name, Question, Seed,
+    Source,
+};
 use divan::{Bencher, counter::ItemsCount};
+
+use rules::{domain, list};
 
 /// Rules in force while names are asked.
 const RULES: u64 = 1_000_000;
@@ -77,44 +86,17 @@ fn ask(bencher: Bencher<'_, '_>, groups: GroupSet, name: impl Fn(u64) -> String)
 }
 
 fn load(text: &str) -> Matcher {
-    let generated =
-        Source { name: "generated", action: Action::Block, groups: GroupSet::default() };
-    let mut builder = Matcher::builder();
-    builder.add_list(&generated, text.as_bytes());
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name| {
+        File::options().read(true).write(true).create_new(true).open(directory.path().join(name))
+    };
+    let home = Home::Files { list: file("list").unwrap(), scratch: file("scratch").unwrap() };
+    let seed = Seed::new(1);
+    let mut compiler = Compiler::new(seed, home).unwrap();
+    compiler.read(text.as_bytes()).unwrap();
+    let list = Arc::new(compiler.finish([0; 32]).unwrap());
+    let source = Source { name: "generated", action: Action::Block, groups: GroupSet::default() };
+    let mut builder = MatcherBuilder::new(seed);
+    builder.add(&source, Mode::Enforce, list);
     builder.build().unwrap()
-}
-
-/// So many lines, half of them in each of the two forms that lists have most.
-fn list(lines: u64) -> String {
-    let mut text = String::new();
-    for number in 0..lines {
-        let domain = domain(number);
-        let _ = if number % 2 == 0 {
-            writeln!(text, "||{domain}^")
-        } else {
-            writeln!(text, "0.0.0.0 {domain}")
-        };
-    }
-    text
-}
-
-/// The made-up domain of a number: two to four labels, 8 to 24 characters, no two alike.
-fn domain(number: u64) -> String {
-    const ENDINGS: [&str; 8] = ["com", "net", "org", "io", "info", "ru", "xyz", "co.uk"];
-    let [ending, form, letters @ ..] = scramble(number).to_le_bytes();
-    let ending = ENDINGS.get(usize::from(ending) % ENDINGS.len()).unwrap();
-    let word: String = letters.iter().map(|letter| char::from(b'a' + letter % 26)).collect();
-    match form % 3 {
-        0 => format!("{word}{number:x}.{ending}"),
-        1 => format!("{word}.{number:x}.{ending}"),
-        _ => format!("cdn.{word}-{number:x}.{ending}"),
-    }
-}
-
-/// A number that looks random and is the same every time (splitmix64).
-fn scramble(number: u64) -> u64 {
-    let mut bits = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(0x9e37_79b9_7f4a_7c15);
-    bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ bits >> 31
 }

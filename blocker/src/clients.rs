@@ -45,6 +45,11 @@ impl Clients {
         Self { patterns: patterns.into(), masks: masks.into() }
     }
 
+    /// Whether there are any.
+    pub(crate) const fn has_any(&self) -> bool {
+        !self.masks.is_empty()
+    }
+
     /// Which of them a client is.
     pub(crate) fn marks(&self, address: Option<IpAddr>, name: Option<&str>) -> Marks {
         let is_it = |pattern: &ClientPattern| match pattern {

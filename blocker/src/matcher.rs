@@ -84,6 +84,12 @@ impl Matcher {
         self.clients.marks(address, name)
     }
 
+    /// Whether any rule names the clients that it is for.
+    #[must_use]
+    pub const fn names_clients(&self) -> bool {
+        self.clients.has_any()
+    }
+
     /// How many rules are held, each list's own copy of a rule counted.
     #[must_use]
     pub const fn rules(&self) -> usize {

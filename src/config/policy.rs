@@ -158,17 +158,8 @@ impl Rule {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
         let action = section.required("action", RuleAction::Deny);
         let pattern = section.required("match", "unnamed.invalid".to_owned());
-        let source = Source { name: "rules", action: Action::Block, groups: GroupSet::default() };
-        let allowed = "one name, *.name, ||name^ or /regex/";
-        match Matcher::builder().add_line(&source, 1, &pattern) {
-            Ok(1) => {}
-            Ok(_) => {
-                section.problem("match", "is not one rule", format_args!("`{pattern}`"), allowed)
-            }
-            Err(error) => {
-                let problem = format!("is not a rule: {error}");
-                section.problem("match", &problem, format_args!("`{pattern}`"), allowed);
-            }
+        if let Some((problem, allowed)) = problem_of_pattern(&pattern) {
+            section.problem("match", &problem, format_args!("`{pattern}`"), allowed);
         }
         Self {
             action: action.into(),
@@ -178,6 +169,27 @@ impl Rule {
             mode: section.value("mode", Mode::Enforce),
             comment: section.value("comment", String::new()),
         }
+    }
+}
+
+/// What is wrong with a pattern, and what may stand there.
+fn problem_of_pattern(pattern: &str) -> Option<(String, &'static str)> {
+    const ALLOWED: &str = "one name, *.name, ||name^ or /regex/";
+    let source = Source { name: "rules", action: Action::Block, groups: GroupSet::default() };
+    let mut builder = Matcher::builder();
+    match builder.add_line(&source, 1, pattern) {
+        Err(error) => return Some((format!("is not a rule: {error}"), ALLOWED)),
+        Ok(1) => {}
+        Ok(_) => return Some(("is not one rule".to_owned(), ALLOWED)),
+    }
+    match builder.build() {
+        Ok(matcher) if matcher.names_clients() => {
+            Some(("names clients".to_owned(), "groups, and [[clients]] for who is in them"))
+        }
+        // A rule that undoes others undoes none here.
+        Ok(matcher) if matcher.rules() == 0 => Some(("does nothing".to_owned(), ALLOWED)),
+        Ok(_) => None,
+        Err(error) => Some((format!("is not a rule: {error}"), ALLOWED)),
     }
 }
 

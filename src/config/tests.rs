@@ -268,3 +268,14 @@ fn a_problem_is_one_line_whatever_was_found() {
     assert_eq!(problems.len(), 2, "{problems:?}");
     assert!(problems.iter().all(|problem| !problem.contains(char::is_control)), "{problems:?}");
 }
+
+#[test]
+fn a_rule_that_a_list_may_have_and_the_configuration_may_not_is_told() {
+    let rule = |pattern: &str| format!("[[rules]]\naction = 'deny'\nmatch = '{pattern}'");
+    let problem = |pattern: &str| parse(&rule(pattern)).map(|_| ()).unwrap_err()[0].to_string();
+
+    assert!(problem("||a.example^$client=10.0.0.1").contains("names clients"));
+    assert!(problem("||a.example^$badfilter").contains("does nothing"));
+    assert!(problem("0.0.0.0 a.example b.example").contains("is not one rule"));
+    assert!(parse(&rule("||a.example^$dnstype=AAAA,denyallow=x.a.example")).is_ok());
+}
