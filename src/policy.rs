@@ -17,7 +17,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use blocker::{Asker, Matcher, Name, Question, Reply};
+use blocker::{Asker, Match, Matcher, Name, Question, Reply};
 use jiff::Timestamp;
 
 use crate::{
@@ -52,15 +52,16 @@ pub struct Policy {
 pub struct Lists {
     /// All of them, in one matcher.
     pub matcher: Arc<Matcher>,
-    /// Their names.
+    /// Their names, in the order in which the matcher has them.
     pub names: Arc<[Arc<str>]>,
     /// Whether each of them has been loaded, or has failed once.
     pub are_loaded: bool,
 }
 
 impl Lists {
-    fn name(&self, name: &str) -> Option<&Arc<str>> {
-        self.names.iter().find(|known| known.as_ref() == name)
+    /// The name of the list that a match is of.
+    fn name(&self, found: Match<'_>) -> Option<&Arc<str>> {
+        self.names.get(found.number())
     }
 }
 

@@ -39,7 +39,8 @@ impl ListStore {
         let are_loaded = !parts.iter().any(Part::is_pending);
         let status = status(&parts, &matcher);
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
-        let names = config.lists.iter().map(|list| Arc::from(list.name.as_str())).collect();
+        let compiled = parts.iter().filter(|part| part.compiled.is_ok());
+        let names = compiled.map(|part| Arc::from(part.list.name.as_str())).collect();
         Lists { matcher: Arc::new(matcher), names, are_loaded }
     }
 

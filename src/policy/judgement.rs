@@ -72,13 +72,11 @@ impl Policy {
             return Judgement::block(block);
         }
         let Lists { matcher, .. } = &self.lists;
-        let in_list = || self.lists.name(matcher.shadow(question)?.list);
+        let in_list = || self.lists.name(matcher.shadow(question)?);
         let shadow = self.rules.shadow(question).or_else(in_list);
         let block = match matcher.verdict(question) {
             Verdict::Allow(_) => return Judgement { finding: Finding::Allow, shadow },
-            Verdict::Block(found) => {
-                self.lists.name(found.list).map(|reason| Block::by(reason, found))
-            }
+            Verdict::Block(found) => self.lists.name(found).map(|reason| Block::by(reason, found)),
             Verdict::Pass => self.rules.deny_by_regex(question),
         };
         match block.filter(blocks) {

@@ -154,7 +154,8 @@ fn policy(toml: &str) -> Policy {
         assert_eq!(compiled.report().rejected, 0, "{:?}", compiled.report().samples);
         builder.add(&source, list.mode, Arc::new(compiled));
     }
-    let names = config.lists.iter().map(|list| list.name.as_str().into()).collect();
+    let enabled = config.lists.iter().filter(|list| list.enabled);
+    let names = enabled.map(|list| list.name.as_str().into()).collect();
     let matcher = Arc::new(builder.build().unwrap());
     Policy::new(config, Lists { matcher, names, are_loaded: true }, Timestamp::UNIX_EPOCH)
 }
