@@ -1,7 +1,8 @@
 //! List lines in, verdict out: which domain names are blocked or allowed, and by which rule.
 //!
-//! The crate knows nothing of servers, sockets or files. Whoever uses it hands over the text of
-//! lists and keeps the immutable [`Matcher`] that comes back; asking it takes no lock.
+//! The crate knows nothing of servers or sockets, and chooses no file by itself. Whoever uses it hands
+//! over the text of lists, and files to compile them into, and keeps the immutable [`Matcher`] that
+//! comes back; asking it takes no lock.
 //!
 //! ```
 //! use blocker::{Action, GroupSet, Matcher, Name, Question, Source};

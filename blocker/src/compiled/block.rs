@@ -198,9 +198,9 @@ impl Blocks {
         Ok(Block { octets, count: place.count() })
     }
 
-    /// Calls `visit` with the hash and kind of every rule, in order.
+    /// The hashes and kinds of all rules, in order.
     pub(crate) fn columns(&self) -> Columns<'_> {
-        Columns { blocks: self, next: 0, octets: Cow::Borrowed(&[]), count: 0, at: 0 }
+        Columns { blocks: self, next: 0, rules: Vec::new(), at: 0 }
     }
 }
 
@@ -295,8 +295,7 @@ impl<'a> Cursor<'a> {
 pub(crate) struct Columns<'a> {
     blocks: &'a Blocks,
     next: usize,
-    octets: Cow<'a, [u8]>,
-    count: usize,
+    rules: Vec<(u64, Kind)>,
     at: usize,
 }
 
@@ -305,22 +304,29 @@ impl Columns<'_> {
     ///
     /// # Errors
     /// When the storage cannot be read, or is damaged there.
+    #[inline]
     pub(crate) fn next(&mut self) -> io::Result<Option<(u64, Kind)>> {
-        if self.at == self.count {
-            let Some(place) = self.blocks.places.get(self.next) else { return Ok(None) };
-            self.octets = self.blocks.storage.read(place.at(), columns(place.count()))?;
-            if place.count() == 0 || !is_whole(&self.octets) {
-                return Err(damaged());
-            }
-            (self.count, self.at, self.next) = (place.count(), 0, self.next + 1);
+        if self.at == self.rules.len() && !self.read_block()? {
+            return Ok(None);
         }
-        let hash = array(&self.octets, self.at * HASH).map(u64::from_le_bytes);
-        let kind = self.octets.get(self.count * HASH + self.at);
         self.at += 1;
-        match (hash, kind.and_then(|octet| Kind::from_octet(*octet))) {
-            (Some(hash), Some(kind)) => Ok(Some((hash, kind))),
-            _ => Err(damaged()),
+        Ok(self.rules.get(self.at - 1).copied())
+    }
+
+    /// Reads the columns of the next block; false behind the last.
+    fn read_block(&mut self) -> io::Result<bool> {
+        let Some(place) = self.blocks.places.get(self.next) else { return Ok(false) };
+        let octets = self.blocks.storage.read(place.at(), columns(place.count()))?;
+        if place.count() == 0 || !is_whole(&octets) {
+            return Err(damaged());
         }
+        let (hashes, kinds) = octets.split_at_checked(place.count() * HASH).ok_or_else(damaged)?;
+        let hashes = hashes.as_chunks().0.iter().map(|hash| u64::from_le_bytes(*hash));
+        let kinds = kinds.iter().map_while(|octet| Kind::from_octet(*octet));
+        self.rules.clear();
+        self.rules.extend(hashes.zip(kinds));
+        (self.at, self.next) = (0, self.next + 1);
+        if self.rules.len() == place.count() { Ok(true) } else { Err(damaged()) }
     }
 }
 
