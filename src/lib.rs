@@ -28,6 +28,7 @@
 //! | `snapshot` | policy and settings in force, swapped as a whole |
 //! | `server` | binds, starts, reloads, drains |
 //! | `config` | a file and the environment, checked |
+//! | `services` | the lists that need no download: services by name |
 //! | `lists` | fetches, keeps and compiles lists |
 //! | `metrics` | what is counted, and the listener for monitoring |
 //! | `explain` | why a name gets what it gets |
@@ -53,6 +54,7 @@ pub mod private;
 pub mod snapshot;
 pub mod server;
 pub mod config;
+pub mod services;
 pub mod lists;
 pub mod metrics;
 pub mod explain;

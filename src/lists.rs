@@ -1,6 +1,6 @@
 //! Lists of the configuration go in, one matcher and the state of each list come out.
 //!
-//! A list's text comes from a file, from the configuration or from a URL. What was downloaded is
+//! A list's text comes from a file, from the configuration, from a URL or from the catalogue. What was downloaded is
 //! kept (on disk, or in memory where there is no disk), and the last good copy stays in force when
 //! a download fails or brings what is not to be trusted. Compiling runs on a thread of its own.
 
@@ -181,7 +181,7 @@ impl ListStore {
     fn forget_all_but<'c>(&self, config: &'c Config) {
         let url = |list: &'c List| match &list.source {
             ListSource::Url(url) => Some(url.as_str()),
-            ListSource::Path(_) | ListSource::Inline(_) => None,
+            ListSource::Path(_) | ListSource::Inline(_) | ListSource::Service(_) => None,
         };
         let urls: Vec<&str> = config.lists.iter().filter_map(url).collect();
         let paths: Vec<&Path> = local(config).map(|(_, path)| path).collect();
@@ -235,7 +235,7 @@ impl Downloads<'_> {
 fn remote(config: &Config) -> impl Iterator<Item = (&List, &str)> {
     config.lists.iter().filter(|list| list.enabled).filter_map(|list| match &list.source {
         ListSource::Url(url) => Some((list, url.as_str())),
-        ListSource::Path(_) | ListSource::Inline(_) => None,
+        ListSource::Path(_) | ListSource::Inline(_) | ListSource::Service(_) => None,
     })
 }
 
@@ -243,6 +243,6 @@ fn remote(config: &Config) -> impl Iterator<Item = (&List, &str)> {
 fn local(config: &Config) -> impl Iterator<Item = (&List, &Path)> {
     config.lists.iter().filter(|list| list.enabled).filter_map(|list| match &list.source {
         ListSource::Path(path) => Some((list, path.as_path())),
-        ListSource::Url(_) | ListSource::Inline(_) => None,
+        ListSource::Url(_) | ListSource::Inline(_) | ListSource::Service(_) => None,
     })
 }

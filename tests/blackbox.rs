@@ -29,6 +29,7 @@ mod rebinding;
 mod reload;
 mod renewal;
 mod scenarios;
+mod services;
 mod shadow;
 mod shutdown;
 mod special;

@@ -45,7 +45,7 @@ pub fn keys_without_effect(config: &Config) -> Vec<&str> {
 pub fn cautions(config: &Config) -> Vec<String> {
     let is_plain = |list: &&List| match &list.source {
         ListSource::Url(url) => url.starts_with("http://"),
-        ListSource::Path(_) | ListSource::Inline(_) => false,
+        ListSource::Path(_) | ListSource::Inline(_) | ListSource::Service(_) => false,
     };
     let plain = config.lists.iter().filter(is_plain);
     let mut cautions: Vec<String> = plain

@@ -19,6 +19,7 @@ use super::{
     section::Section,
     setting::{Bytes, Choice, Setting},
 };
+use crate::services::{Service, names_near};
 
 /// The group of everything that names none.
 const DEFAULT_GROUP: &str = "default";
@@ -74,14 +75,22 @@ pub enum ListSource {
     Url(String),
     /// In the configuration.
     Inline(Vec<String>),
+    /// In the catalogue.
+    Service(Service),
 }
 
 impl List {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
+        let action = section.value("action", Action::Block);
+        let source = read_source(section);
+        if action == Action::Allow && source.is_safe_search() {
+            let problem = "would allow searches that are not safe";
+            section.problem("action", problem, "`allow`", "block");
+        }
         Self {
             name: section.required("name", String::new()),
-            action: section.value("action", Action::Block),
-            source: read_source(section),
+            action,
+            source,
             refresh: section.checked("refresh", DEFAULT_REFRESH, "1m to 30d", |refresh| {
                 (Duration::from_secs(60)..=Duration::from_secs(30 * 86_400)).contains(refresh)
             }),
@@ -98,8 +107,14 @@ impl List {
     }
 }
 
+impl ListSource {
+    fn is_safe_search(&self) -> bool {
+        matches!(self, Self::Service(service) if service.is_safe_search())
+    }
+}
+
 fn read_source(section: &mut Section<'_>) -> ListSource {
-    const ALLOWED: &str = "exactly one of url, path, inline";
+    const ALLOWED: &str = "exactly one of url, path, inline, service";
     let path: Option<PathBuf> = section.value("path", None);
     let url = section.checked("url", String::new(), "an http:// or https:// URL", |url| {
         url.is_empty()
@@ -113,19 +128,36 @@ fn read_source(section: &mut Section<'_>) -> ListSource {
     if inline.is_none() {
         section.value("inline", Vec::<String>::new());
     }
-    match (path, url.is_empty(), inline) {
-        (Some(path), true, None) => ListSource::Path(path),
-        (None, false, None) => ListSource::Url(url),
-        (None, true, Some(lines)) => ListSource::Inline(lines),
-        (None, true, None) => {
-            section.problem("url", "is missing", "nothing", ALLOWED);
-            ListSource::Inline(Vec::new())
-        }
-        _ => {
+    let url = Some(url).filter(|url| !url.is_empty());
+    let sources = [
+        path.map(ListSource::Path),
+        url.map(ListSource::Url),
+        inline.map(ListSource::Inline),
+        read_service(section),
+    ];
+    let mut sources = sources.into_iter().flatten();
+    match (sources.next(), sources.next()) {
+        (Some(source), None) => return source,
+        (None, _) => section.problem("url", "is missing", "nothing", ALLOWED),
+        (Some(_), Some(_)) => {
             section.problem("url", "is one source too many", "several sources", ALLOWED);
-            ListSource::Inline(Vec::new())
         }
     }
+    ListSource::Inline(Vec::new())
+}
+
+fn read_service(section: &mut Section<'_>) -> Option<ListSource> {
+    let is_set = section.has("service");
+    let name = section.value("service", String::new());
+    if !is_set {
+        return None;
+    }
+    let Some(service) = Service::named(&name) else {
+        let found = format_args!("`{name}`");
+        section.problem("service", "is none of the catalogue", found, &names_near(&name));
+        return Some(ListSource::Inline(Vec::new()));
+    };
+    Some(ListSource::Service(service))
 }
 
 pub(super) fn read_groups(section: &mut Section<'_>) -> Vec<String> {

@@ -90,7 +90,8 @@ fn five_mistakes_give_five_lines_that_name_key_found_and_allowed() {
             "dns.udp: is not a value this key can have (found \"maybe\", allowed serve, truncate, \
              off)",
             "cache.max_bytes: is out of range (found \"12 apples\", allowed 64KiB to 64GiB)",
-            "lists[0].url: is missing (found nothing, allowed exactly one of url, path, inline)",
+            "lists[0].url: is missing (found nothing, allowed exactly one of url, path, inline, \
+             service)",
             "colour: is not a key (found `colour`, allowed data_dir, control_socket, dns, \
              upstream, cache, blocking, lists, rules, groups, clients, records, query_log, admin, \
              metrics, egress, telemetry, log)",
@@ -122,6 +123,16 @@ fn what_is_wrong_with_a_single_key_is_said() {
         (
             "[[lists]]\nname='a'\ninline=[]\n[[lists]]\nname='a'\ninline=[]",
             "lists[1].name: is taken",
+        ),
+        (
+            "[[lists]]\nname='a'\nservice='tik tok'",
+            "lists[0].service: is none of the catalogue (found `tik tok`, allowed tiktok, ",
+        ),
+        ("[[lists]]\nname='a'\nservice=''", "lists[0].service: is none of the catalogue (found ``"),
+        ("[[lists]]\nname='a'\nservice='vk'\ninline=[]", "lists[0].url: is one source too many"),
+        (
+            "[[lists]]\nname='a'\nservice='safe-search-bing'\naction='allow'",
+            "lists[0].action: would allow searches that are not safe (found `allow`, allowed block)",
         ),
     ] {
         let problems = parse(text).unwrap_err();

@@ -55,6 +55,7 @@ fn decided_by_records(explanation: &Explanation) -> bool {
 /// How an answer points to a name.
 fn leads_to(hop: &Hop) -> String {
     match hop.kind {
+        HopKind::RuleAlias => format!("a rule leads it to {}", hop.name),
         HopKind::LocalAlias | HopKind::Alias => format!("it is an alias of {}", hop.name),
         HopKind::Service => format!("its service is at {}", hop.name),
     }

@@ -176,5 +176,6 @@ pub(super) fn origin(list: &List) -> String {
         ListSource::Url(url) => url.clone(),
         ListSource::Path(path) => format!("file:{}", path.display()),
         ListSource::Inline(_) => format!("inline:{}", list.name),
+        ListSource::Service(service) => format!("service:{}", service.name()),
     }
 }

@@ -1,5 +1,7 @@
 //! A list of the configuration goes in, its text comes out, wherever it is from.
 
+use bytes::Bytes;
+
 use super::{
     ListStore,
     guard::Refusal,
@@ -19,6 +21,10 @@ impl ListStore {
             ListSource::Inline(lines) => {
                 let bytes = lines.join("\n").into_bytes();
                 Some(as_pinned(list, Text::new(Form::Memory(bytes.into()), u64::MAX)))
+            }
+            ListSource::Service(service) => {
+                let bytes = Bytes::from_static(service.rules().as_bytes());
+                Some(as_pinned(list, Text::new(Form::Memory(bytes), u64::MAX)))
             }
             ListSource::Path(path) => {
                 self.files.note_read(path);

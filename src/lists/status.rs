@@ -104,7 +104,7 @@ impl ListStatus {
         let at = loaded.map(unix_milliseconds);
         let remote = match &list.source {
             ListSource::Url(url) => Some((url.clone(), list.refresh)),
-            ListSource::Path(_) | ListSource::Inline(_) => None,
+            ListSource::Path(_) | ListSource::Inline(_) | ListSource::Service(_) => None,
         };
         let rules = report.rules as u64;
         Self {

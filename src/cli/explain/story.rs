@@ -130,6 +130,7 @@ fn finding_line(finding: &Finding, applies: &str) -> String {
 
 fn hop_lines(hop: &Hop) -> Vec<String> {
     let kind = match hop.kind {
+        HopKind::RuleAlias => "alias of that rule",
         HopKind::LocalAlias => "alias of [[records]]",
         HopKind::Alias => "alias",
         HopKind::Service => "service",

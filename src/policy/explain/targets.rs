@@ -30,6 +30,8 @@ pub struct Hop {
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HopKind {
+    /// By a rule that names another name.
+    RuleAlias,
     /// By an alias of `[[records]]`.
     LocalAlias,
     /// By an alias of the upstream's answer.
@@ -82,7 +84,12 @@ impl Policy {
         let block = self.inspect(query, path, targets).block;
         let mut judges = path.inspects && self.blocking().inspect_cname;
         let mut hops = Vec::new();
-        let aliases = path.links.iter().map(|link| (&link.target, HopKind::LocalAlias));
+        // Where a rule leads elsewhere it comes first; what follows is ours.
+        let by_rule = usize::from(path.redirect.is_some());
+        let aliases = path.links.iter().enumerate().map(|(number, link)| {
+            let kind = if number < by_rule { HopKind::RuleAlias } else { HopKind::LocalAlias };
+            (&link.target, kind)
+        });
         let aliases = aliases.chain(targets.aliases().iter().map(|name| (name, HopKind::Alias)));
         let services = targets.services().iter().map(|name| (name, HopKind::Service));
         for (name, kind) in aliases.chain(services) {
