@@ -149,7 +149,7 @@ impl MatcherBuilder {
             }
         }
         let cancelled = Cancelled::new(self.seed, &sources);
-        let names = merge(&sources, cancelled.names())?;
+        let names = merge(&sources, &cancelled)?;
         let counted = |(id, _): &(SpecialId, _)| !cancelled.has(*id);
         let ids: Vec<SpecialId> =
             sources.specials().filter(counted).map(|(id, _)| id).take(MAX_SPECIALS).collect();

@@ -31,6 +31,11 @@ impl Classes {
         end(class).and_then(|end| self.says.get(start..end)).unwrap_or_default()
     }
 
+    /// Every kind that occurs, some of them several times.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = Kind> {
+        self.says.iter().map(|say| say.kind)
+    }
+
     /// The number of a set, whose says are in order; nothing when there are too many sets already.
     pub(crate) fn number(&mut self, says: &[Say]) -> Option<u16> {
         let [say] = says else { return self.number_of_several(says) };

@@ -70,6 +70,12 @@ impl GroupSet {
         self.0 & other.0 != 0
     }
 
+    /// Whether each group of this set is in the other too.
+    #[must_use]
+    pub const fn is_within(self, other: Self) -> bool {
+        self.0 & !other.0 == 0
+    }
+
     /// Whether no group is in the set.
     #[must_use]
     pub const fn is_empty(self) -> bool {

@@ -17,6 +17,7 @@ use crate::question::{Marks, Question};
 use crate::rule::Target;
 use crate::source::{Action, Mode, Sources, SpecialId};
 use crate::specials::NamedSpecials;
+use crate::terms::Terms;
 use crate::verdict::{Match, Verdict, Wording};
 
 /// Compiled lists, ready to be asked: immutable, and shared by any number of threads.
@@ -88,6 +89,17 @@ impl Matcher {
     #[must_use]
     pub const fn names_clients(&self) -> bool {
         self.clients.has_any()
+    }
+
+    /// Whether any rule says what is to be answered.
+    #[must_use]
+    pub fn has_replies(&self) -> bool {
+        let special = |terms: &Terms| terms.reply.is_some();
+        self.names.classes.kinds().any(|kind| kind.reply().is_some())
+            || self
+                .sources
+                .specials()
+                .any(|(_, held)| held.rule.terms.as_deref().is_some_and(special))
     }
 
     /// How many rules are held, each list's own copy of a rule counted.

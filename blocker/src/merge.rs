@@ -1,7 +1,7 @@
 //! The rules for names of all lists go in, each list's in the order of hashes; one index comes out.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashSet};
+use std::collections::BinaryHeap;
 use std::io;
 
 use crate::class::{Classes, Say};
@@ -9,6 +9,7 @@ use crate::compiled::Columns;
 use crate::index::{Index, IndexBuilder};
 use crate::rule::Kind;
 use crate::source::Sources;
+use crate::specials::Cancelled;
 
 /// What names the lists have, and who says what of them.
 #[derive(Debug, Default)]
@@ -27,7 +28,7 @@ pub(crate) struct Names {
 ///
 /// # Errors
 /// When a compiled list cannot be read or is damaged.
-pub(crate) fn merge(sources: &Sources, cancelled: &HashSet<(u64, Kind)>) -> io::Result<Names> {
+pub(crate) fn merge(sources: &Sources, cancelled: &Cancelled) -> io::Result<Names> {
     let total = sources.iter().map(|source| source.list.names()).sum();
     let mut streams: Vec<_> = sources.iter().map(|source| source.list.blocks.columns()).collect();
     let mut merged = Merged {
@@ -49,7 +50,7 @@ pub(crate) fn merge(sources: &Sources, cancelled: &HashSet<(u64, Kind)>) -> io::
         let until =
             next.peek().map_or((u64::MAX, u16::MAX), |Reverse((hash, number, _))| (*hash, *number));
         loop {
-            if !cancelled.contains(&(hash, kind)) {
+            if !cancelled.has_name(hash, kind, number, sources) {
                 merged.push(hash, Say { list: number, kind: kind.of_source(source.action) });
                 rules += 1;
             }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::hash::Seed;
 use crate::rule::{Kind, Rule, Target};
-use crate::source::{Sources, SpecialId};
+use crate::source::{Mode, Sources, SpecialId};
 use crate::terms::Terms;
 
 /// Special rules for names.
@@ -38,15 +38,17 @@ impl NamedSpecials {
     }
 }
 
-/// What `$badfilter` rules undo.
+/// What `$badfilter` rules undo: the same rule in their own list, and in lists that do the same for no
+/// more clients, as long as their own list decides.
 #[derive(Debug, Default)]
 pub(crate) struct Cancelled {
-    names: HashSet<(u64, Kind)>,
+    /// The lists that undo a rule for a name.
+    names: HashMap<(u64, Kind), Vec<u16>>,
     specials: HashSet<SpecialId>,
 }
 
 impl Cancelled {
-    /// Looks for the rules that others undo, in any list.
+    /// Looks for the rules that others undo.
     pub(crate) fn new(seed: Seed, sources: &Sources) -> Self {
         let mut cancelled = Self::default();
         for (id, special) in sources.specials() {
@@ -54,11 +56,13 @@ impl Cancelled {
             cancelled.specials.insert(id);
             match (undone.kind, undone.target.name()) {
                 (Some(kind), Some(name)) => {
-                    cancelled.names.insert((seed.hash(name.as_octets()).0, kind));
+                    let key = (seed.hash(name.as_octets()).0, kind);
+                    cancelled.names.entry(key).or_default().push(id.list);
                 }
                 _ => cancelled.specials.extend(
                     sources
                         .specials()
+                        .filter(|(other, _)| may_undo(sources, id.list, other.list))
                         .filter(|(_, other)| undone.is(&other.rule))
                         .map(|(other, _)| other),
                 ),
@@ -67,15 +71,27 @@ impl Cancelled {
         cancelled
     }
 
-    /// The rules for names that are undone.
-    pub(crate) const fn names(&self) -> &HashSet<(u64, Kind)> {
-        &self.names
+    /// Whether a list's rule for the name with this hash is undone.
+    pub(crate) fn has_name(&self, hash: u64, kind: Kind, list: u16, sources: &Sources) -> bool {
+        if self.names.is_empty() {
+            return false;
+        }
+        let by = self.names.get(&(hash, kind)).map_or(&[][..], Vec::as_slice);
+        by.iter().any(|by| may_undo(sources, *by, list))
     }
 
     /// Whether a special rule is undone, or only undoes others.
     pub(crate) fn has(&self, id: SpecialId) -> bool {
         self.specials.contains(&id)
     }
+}
+
+/// Whether a list may undo rules of another: what one group or a trial wants is not everybody's.
+fn may_undo(sources: &Sources, by: u16, of: u16) -> bool {
+    by == of
+        || sources.get(by).zip(sources.get(of)).is_some_and(|(by, of)| {
+            by.mode == Mode::Enforce && by.action == of.action && of.groups.is_within(by.groups)
+        })
 }
 
 /// A rule that another one undoes.

@@ -78,7 +78,10 @@ impl Terms {
     /// the matcher.
     pub(crate) fn hold(&self, name: &Name, qtype: u16) -> bool {
         let fits = |types: &Types| types.numbers.contains(&qtype) != types.are_excluded;
-        self.types.as_ref().is_none_or(fits)
+        // What leads to the very name that was asked is no answer.
+        let leads_back = matches!(&self.reply, Some(Reply::Alias(target)) if **target == *name);
+        !leads_back
+            && self.types.as_ref().is_none_or(fits)
             && !self.except.iter().any(|except| name.is_within(except))
     }
 

@@ -1,8 +1,11 @@
 //! Lists of several sources go in, and the right one decides: by action, group, place and order.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+use std::sync::Arc;
+
 use blocker::{
-    Action, GroupId, GroupSet, Matcher, MatcherBuilder, Name, Question, Source, Verdict,
+    Action, Compiler, GroupId, GroupSet, Home, Matcher, MatcherBuilder, Mode, Name, Question, Seed,
+    Source, Verdict,
 };
 
 fn group(number: u8) -> GroupSet {
@@ -139,4 +142,53 @@ fn a_matcher_can_be_shared_by_threads() {
     fn assert_shareable<T: Send + Sync>() {}
 
     assert_shareable::<Matcher>();
+}
+
+#[test]
+fn a_rule_that_leads_back_to_the_name_leaves_it_to_the_next() {
+    let all = GroupSet::default();
+    let matcher = compile(&[
+        (list("search", Action::Block, all), "||example^$dnsrewrite=safe.example\n"),
+        (list("ads", Action::Block, all), "||safe.example^\n"),
+    ]);
+
+    let own = "block search:1 ||example^$dnsrewrite=safe.example.";
+    assert_eq!(ask(&matcher, "www.example", all), own);
+    assert_eq!(ask(&matcher, "safe.example", all), "block ads:1 ||safe.example^");
+}
+
+#[test]
+fn a_rule_is_undone_by_its_own_list_and_by_lists_that_decide_for_as_many() {
+    let undo = "||ads.example^$badfilter\n*track*$badfilter\n@@ok.example$badfilter\n";
+    let text = "||ads.example^\n*track*\n||other.example^\n@@ok.example\n||ok.example^\n";
+    let names = ["x.ads.example", "mytracker.example", "other.example", "ok.example"];
+    let told = |by: Option<(Action, GroupSet, Mode)>, of: (Action, GroupSet)| {
+        let seed = Seed::new(9);
+        let compiled = |text: &str| {
+            let mut compiler = Compiler::new(seed, Home::Memory).unwrap();
+            compiler.read(text.as_bytes()).unwrap();
+            Arc::new(compiler.finish([0; 32]).unwrap())
+        };
+        let own = if by.is_none() { undo } else { "" };
+        let mut builder = MatcherBuilder::new(seed);
+        let list = compiled(&format!("{text}{own}"));
+        builder.add(&self::list("of", of.0, of.1), Mode::Enforce, list);
+        if let Some((action, groups, mode)) = by {
+            builder.add(&self::list("by", action, groups), mode, compiled(undo));
+        }
+        let matcher = builder.build().unwrap();
+        names.map(|name| ask(&matcher, name, group(1)).split(' ').next().unwrap().to_owned())
+    };
+    let (block, allow, both) = (Action::Block, Action::Allow, group(1).union(group(2)));
+    let undone = ["pass", "pass", "block", "block"];
+    let kept = ["block", "block", "block", "allow"];
+
+    assert_eq!(told(None, (block, group(1))), undone);
+    assert_eq!(told(Some((block, group(1), Mode::Enforce)), (block, group(1))), undone);
+    assert_eq!(told(Some((block, both, Mode::Enforce)), (block, group(1))), undone);
+    assert_eq!(told(Some((block, group(1), Mode::Shadow)), (block, group(1))), kept);
+    assert_eq!(told(Some((block, group(2), Mode::Enforce)), (block, group(1))), kept);
+    assert_eq!(told(Some((block, group(1), Mode::Enforce)), (block, both)), kept);
+    assert_eq!(told(Some((block, GroupSet::EMPTY, Mode::Enforce)), (block, group(1))), kept);
+    assert_eq!(told(Some((allow, group(1), Mode::Enforce)), (block, group(1))), kept);
 }

@@ -190,7 +190,7 @@ impl Rule {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
         let action = section.required("action", RuleAction::Deny);
         let pattern = section.required("match", "unnamed.invalid".to_owned());
-        if let Some((problem, allowed)) = problem_of_pattern(&pattern) {
+        if let Some((problem, allowed)) = problem_of_pattern(&pattern, action) {
             section.problem("match", &problem, format_args!("`{pattern}`"), allowed);
         }
         Self {
@@ -205,7 +205,7 @@ impl Rule {
 }
 
 /// What is wrong with a pattern, and what may stand there.
-fn problem_of_pattern(pattern: &str) -> Option<(String, &'static str)> {
+fn problem_of_pattern(pattern: &str, action: RuleAction) -> Option<(String, &'static str)> {
     const ALLOWED: &str = "one name, *.name, ||name^ or /regex/";
     let source = Source { name: "rules", action: Action::Block, groups: GroupSet::default() };
     let mut builder = Matcher::builder();
@@ -214,7 +214,16 @@ fn problem_of_pattern(pattern: &str) -> Option<(String, &'static str)> {
         Ok(1) => {}
         Ok(_) => return Some(("is not one rule".to_owned(), ALLOWED)),
     }
+    if pattern.trim_start().starts_with("@@") {
+        return Some((
+            "allows by itself".to_owned(),
+            "the same without @@, and action = \"allow\"",
+        ));
+    }
     match builder.build() {
+        Ok(matcher) if action == RuleAction::Allow && matcher.has_replies() => {
+            Some(("says what is answered".to_owned(), "that only with action = \"deny\""))
+        }
         Ok(matcher) if matcher.names_clients() => {
             Some(("names clients".to_owned(), "groups, and [[clients]] for who is in them"))
         }

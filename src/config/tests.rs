@@ -287,6 +287,10 @@ fn a_rule_that_a_list_may_have_and_the_configuration_may_not_is_told() {
 
     assert!(problem("||a.example^$client=10.0.0.1").contains("names clients"));
     assert!(problem("||a.example^$badfilter").contains("does nothing"));
+    assert!(problem("@@||a.example^").contains("allows by itself"));
+    assert!(parse(&rule("||a.example^$dnsrewrite=NXDOMAIN")).is_ok());
+    let allow = rule("||a.example^$dnsrewrite=NXDOMAIN").replace("deny", "allow");
+    assert!(parse(&allow).unwrap_err()[0].to_string().contains("says what is answered"));
     assert!(problem("0.0.0.0 a.example b.example").contains("is not one rule"));
     assert!(parse(&rule("||a.example^$dnstype=AAAA,denyallow=x.a.example")).is_ok());
 }

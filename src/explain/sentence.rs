@@ -9,7 +9,9 @@ pub(super) fn of(explanation: &Explanation) -> String {
     match explanation.outcome {
         Outcome::Refused => format!("refused for {client}: {}", note(explanation)),
         Outcome::Local | Outcome::Special => {
-            format!("answered for {client}: {}", note(explanation))
+            let why =
+                explanation.winner.as_ref().map_or_else(|| note(explanation).to_owned(), says);
+            format!("answered for {client}: {why}")
         }
         Outcome::Blocked => format!("blocked for {client}: {}", why_blocked(explanation)),
         Outcome::Resolved => format!("resolved for {client}: {}", why_resolved(explanation)),
@@ -25,10 +27,14 @@ fn note(explanation: &Explanation) -> &str {
 fn why_blocked(explanation: &Explanation) -> String {
     let lookup = explanation.lookup.as_ref();
     let hop = lookup.and_then(|lookup| lookup.blocking_hop());
+    let private = lookup.and_then(|lookup| lookup.private_addresses);
     match (&explanation.winner, hop) {
         (Some(winner), Some(hop)) => format!("{}, and {}", leads_to(hop), says(winner)),
         (Some(winner), None) => says(winner),
-        (None, _) => "its answer has private addresses only (dns.rebind_protection)".to_owned(),
+        (None, _) if private == Some(PrivateAddresses::Blocked) => {
+            "its answer has private addresses only (dns.rebind_protection)".to_owned()
+        }
+        (None, _) => "no rule was found that says so, which is a defect of ours".to_owned(),
     }
 }
 

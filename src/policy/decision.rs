@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use blocker::{Asker, GroupSet, Match, Name, Reply};
+use blocker::{Asker, GroupSet, Match, Reply};
 
 use super::{LocalName, Special};
 use crate::cache::{Key, Link};
@@ -126,10 +126,5 @@ impl<'p> Block<'p> {
     /// A block by what was found in a matcher.
     pub(super) fn by(reason: &'p Arc<str>, found: Match<'_>) -> Self {
         Self { reason, line: found.line, reply: found.reply().cloned() }
-    }
-
-    /// Whether it only leads to this very name.
-    pub(super) fn leads_to(&self, name: &Name) -> bool {
-        matches!(&self.reply, Some(Reply::Alias(target)) if **target == *name)
     }
 }

@@ -66,22 +66,23 @@ impl Policy {
         if !self.blocking().enabled {
             return Judgement::pass(None);
         }
-        // The name that a rule leads to may be one that the rule is about.
-        let blocks = |block: &Block<'_>| !block.leads_to(question.name);
-        if let Some(block) = self.rules.deny(question).filter(blocks) {
+        if let Some(block) = self.rules.deny(question) {
             return Judgement::block(block);
         }
         let Lists { matcher, .. } = &self.lists;
-        let in_list = || self.lists.name(matcher.shadow(question)?);
-        let shadow = self.rules.shadow(question).or_else(in_list);
+        let shadow = self.rules.shadow(question);
         let block = match matcher.verdict(question) {
             Verdict::Allow(_) => return Judgement { finding: Finding::Allow, shadow },
-            Verdict::Block(found) => self.lists.name(found).map(|reason| Block::by(reason, found)),
+            Verdict::Block(found) => self.lists.name(found).map(|list| Block::by(list, found)),
             Verdict::Pass => self.rules.deny_by_regex(question),
         };
-        match block.filter(blocks) {
+        match block {
             Some(block) => Judgement::block(block),
-            None => Judgement::pass(shadow.or_else(|| self.rules.shadow_by_regex(question))),
+            None => Judgement::pass(
+                shadow
+                    .or_else(|| self.lists.name(matcher.shadow(question)?))
+                    .or_else(|| self.rules.shadow_by_regex(question)),
+            ),
         }
     }
 }

@@ -119,13 +119,3 @@ fn rules_of_a_group_count_within_its_schedule_only() {
         assert!(!policy.is_right_at(policy.next_edge(now).unwrap()), "{now}");
     }
 }
-
-#[test]
-fn the_name_that_a_rule_leads_to_may_be_one_that_the_rule_is_about() {
-    let (reason, alias) = (Arc::from("||example^"), Reply::Alias(Box::new(name("safe.example"))));
-    let block = Block { reason: &reason, line: 7, reply: Some(alias) };
-
-    assert!(block.leads_to(&name("safe.example")));
-    assert!(!block.leads_to(&name("www.example")));
-    assert!(!Block { reply: None, ..block }.leads_to(&name("safe.example")));
-}
