@@ -89,9 +89,18 @@ impl Seed {
 /// The eight octets from here on, those behind so many being zero.
 #[inline]
 fn word(name: &Octets, at: usize, length: usize) -> u64 {
-    let octets = name.get(at..).and_then(<[u8]>::first_chunk);
-    let word = octets.map_or(0, |octets| u64::from_le_bytes(*octets));
+    let word = match name.get(at..).and_then(<[u8]>::first_chunk) {
+        Some(octets) => u64::from_le_bytes(*octets),
+        None => last_word(name, at),
+    };
     word & MASKS.get(length).unwrap_or(&u64::MAX)
+}
+
+/// The word at the end of the longest names.
+#[cold]
+fn last_word(name: &Octets, at: usize) -> u64 {
+    let octets = name.get(at..).unwrap_or_default().iter().rev();
+    octets.fold(0, |word, octet| word << 8 | u64::from(*octet))
 }
 
 /// Multiplies to 128 bits and folds the halves, so that every bit of both has a say.
@@ -100,8 +109,8 @@ fn fold(a: u64, b: u64) -> u64 {
     low ^ high
 }
 
-/// A name in wire form with room behind it for a word that begins at its last octet.
-pub(crate) type Octets = [u8; MAX_NAME + WORD];
+/// Room for a name in wire form.
+pub(crate) type Octets = [u8; MAX_NAME];
 
 /// Octets folded in at a time.
 const WORD: usize = 8;
@@ -163,6 +172,22 @@ mod tests {
         hashes.dedup();
 
         assert_eq!(hashes.len(), names.len() + 1);
+    }
+
+    #[test]
+    fn the_last_octets_of_the_longest_name_count() {
+        let seed = Seed::new(3);
+        let front = ["a".repeat(63), "a".repeat(63), "a".repeat(63)].join(".");
+        let ends = ["bbbbbbbbb.c.d", "bbbbbbbbb.c.e", "bbbbbbbbb.cd", "bbbbbbbbbb.d"];
+        let longest = |end: &str| format!("{front}.{}{end}", "a".repeat(48));
+
+        let mut hashes: Vec<_> = ends.iter().map(|end| hash(seed, &longest(end))).collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+
+        assert_eq!(name(&longest(ends[0])).as_wire().len(), 255);
+        assert_eq!(hashes.len(), ends.len());
+        assert_eq!(seed.hash(name(&longest("x.ads.example")).as_octets()).1, 6);
     }
 
     #[test]

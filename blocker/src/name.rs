@@ -13,7 +13,7 @@ pub(crate) mod text;
 /// A domain name in lower-case wire form, held inline.
 ///
 /// Length-prefixed labels that end in the root's zero, at most 255 octets (RFC 1035 section 3.1).
-/// Two names are equal when their octets are; ASCII case is gone by then. A copy moves 264 octets.
+/// Two names are equal when their octets are; ASCII case is gone by then. A copy moves 256 octets.
 ///
 /// ```
 /// let name = blocker::Name::parse("WWW.Example.")?;
@@ -75,7 +75,7 @@ impl Name {
         self.octets.get(..usize::from(self.length)).unwrap_or_default()
     }
 
-    /// The wire form with zeros behind it.
+    /// The wire form and what is behind it.
     pub(crate) const fn as_octets(&self) -> &Octets {
         &self.octets
     }

@@ -83,8 +83,7 @@ impl Writer {
     }
 
     fn push(&mut self, octet: u8) -> Result<(), NameError> {
-        let room = self.octets.get_mut(..MAX_NAME).and_then(|room| room.get_mut(self.end));
-        *room.ok_or(NameError::TooLong)? = octet;
+        *self.octets.get_mut(self.end).ok_or(NameError::TooLong)? = octet;
         self.end += 1;
         Ok(())
     }
