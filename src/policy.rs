@@ -71,7 +71,7 @@ impl Policy {
         let groups = Groups::at(&config, now);
         Self {
             local: LocalNames::new(&config.records),
-            rules: Rules::new(&config.rules, &groups),
+            rules: Rules::new(&config.rules, &groups, lists.matcher.known_clients()),
             groups,
             lists,
             config,
@@ -192,9 +192,7 @@ impl Policy {
 
     /// All that rules can tell of a client.
     fn asker(&self, client: &Client) -> Asker {
-        let Client { address, identity, .. } = client;
-        let marks = self.lists.matcher.marks(Some(*address), identity.name());
-        Asker { groups: self.groups.of(client), marks }
+        Asker { groups: self.groups.of(client), marks: self.rules.marks(client) }
     }
 
     fn refuse(&self, query: &Query) -> Option<Refusal> {

@@ -9,6 +9,7 @@ mod admin;
 mod answers;
 mod blocking;
 mod cli;
+mod compiled;
 mod conformance;
 mod control;
 mod differential;

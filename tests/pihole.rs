@@ -8,16 +8,19 @@
 //! | 37-41 | `pihole/aliases.rs` |
 //! | 44-49 | `pihole/upstream.rs` |
 //! | 50, 51, 63 | `pihole/forms.rs`: adblock lines, forms of block answers |
-//! | 57-60, 62 | `src/answer/blocked.rs` and `src/pipeline/reply/tests.rs`: no list makes such rules yet |
+//! | 52-56, 61 | `pihole/options.rs`: options of regular expressions |
+//! | 57-60, 62; 37-41 with replies | `pihole/replies.rs`: what lists and rules say is answered |
 //!
 //! Not here: 21 by MAC address and host name, which say nothing of who asks in a mesh (addresses are
 //! row 22); 28-35 and 42 in `answers.rs`, `forwarding.rs` and `differential.rs`; 43, as we do not
-//! validate; 52-56 and 61, options of regular expressions, which lists do not have yet; 64 and 71 in
-//! `special.rs` and `verdicts.rs`; 67 and 72 in `packets.rs`; 68 in `ratelimit.rs`; 73 in
-//! `scenarios/stale.rs`; 80 in `tcp.rs`; 65, 69, 70 and 74-79 concern other parts.
+//! validate; 64 and 71 in `special.rs` and `verdicts.rs`; 67 and 72 in `packets.rs`; 68 in
+//! `ratelimit.rs`; 73 in `scenarios/stale.rs`; 80 in `tcp.rs`; 65, 69, 70 and 74-79 concern other
+//! parts.
 
 mod aliases;
 mod forms;
 mod groups;
 mod names;
+mod options;
+mod replies;
 mod upstream;

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::clients::Clients;
+use crate::clients::{Clients, KnownClients};
 use crate::compiled::CompiledList;
 use crate::compiler::{Compiler, Home, MAX_SPECIALS};
 use crate::group::GroupSet;
@@ -29,6 +29,7 @@ use crate::specials::{Cancelled, NamedSpecials};
 pub struct MatcherBuilder {
     seed: Seed,
     parts: Vec<Part>,
+    known: KnownClients,
     /// The first thing that went wrong.
     problem: Option<BuildError>,
 }
@@ -77,7 +78,14 @@ impl MatcherBuilder {
     /// Starts an empty collection; compiled lists that are added must have the same seed.
     #[must_use]
     pub const fn new(seed: Seed) -> Self {
-        Self { seed, parts: Vec::new(), problem: None }
+        Self { seed, parts: Vec::new(), known: KnownClients::NONE, problem: None }
+    }
+
+    /// Gives clients the marks that another matcher has given them, so that those of the new one
+    /// count for both.
+    #[must_use]
+    pub fn with_known_clients(self, known: &KnownClients) -> Self {
+        Self { known: known.clone(), ..self }
     }
 
     /// Adds a compiled list.
@@ -156,7 +164,7 @@ impl MatcherBuilder {
         let left_out = sources.specials().filter(counted).count() - ids.len();
         let named = NamedSpecials::new(self.seed, &sources, &ids);
         let patterns = Patterns::new(&sources, &ids).map_err(BuildError::Patterns)?;
-        let clients = Clients::new(&sources, &ids);
+        let clients = Clients::new(self.known, &sources, &ids);
         let rules = names.rules + ids.len();
         Ok(Matcher {
             seed: self.seed,

@@ -29,7 +29,8 @@ pub(crate) struct Rank {
     /// Names before patterns; of names the exact one, then by the octets in front of the suffix.
     distance: u16,
     pub(crate) list: u16,
-    /// A special rule's place in its list, from one.
+    /// The kind of a rule for a name; a special rule's place in its list, behind all kinds. Without
+    /// it rules for two names that look the same could be one, and the second be passed over.
     place: u32,
 }
 
@@ -37,22 +38,27 @@ pub(crate) struct Rank {
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Strength {
     AllowImportant,
-    BlockImportant,
+    BlockImportant(Answer),
     Allow,
-    /// Blocks with an answer of its own.
-    Reply,
-    /// The same, but what it answers is of another address family than was asked for.
-    ReplyOfOtherFamily,
-    Block,
+    Block(Answer),
+}
+
+/// What a rule that blocks has to say, best first.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Answer {
+    /// An answer of its own.
+    Own,
+    /// The same, but of another address family than was asked for.
+    OfOtherFamily,
+    /// What is configured.
+    Configured,
 }
 
 impl Strength {
     pub(crate) const fn action(self) -> Action {
         match self {
             Self::AllowImportant | Self::Allow => Action::Allow,
-            Self::BlockImportant | Self::Reply | Self::ReplyOfOtherFamily | Self::Block => {
-                Action::Block
-            }
+            Self::BlockImportant(_) | Self::Block(_) => Action::Block,
         }
     }
 
@@ -65,24 +71,35 @@ impl Strength {
         match (action, is_important) {
             (Action::Allow, true) => Self::AllowImportant,
             (Action::Allow, false) => Self::Allow,
-            (Action::Block, true) => Self::BlockImportant,
-            (Action::Block, false) => match (reply, qtype) {
-                (None, _) => Self::Block,
-                (Some(Reply::Addresses(None, Some(_))), A)
-                | (Some(Reply::Addresses(Some(_), None)), AAAA) => Self::ReplyOfOtherFamily,
-                (Some(_), _) => Self::Reply,
-            },
+            (Action::Block, true) => Self::BlockImportant(Answer::new(reply, qtype)),
+            (Action::Block, false) => Self::Block(Answer::new(reply, qtype)),
+        }
+    }
+}
+
+impl Answer {
+    const fn new(reply: Option<&Reply>, qtype: u16) -> Self {
+        match (reply, qtype) {
+            (None, _) => Self::Configured,
+            (Some(Reply::Addresses(None, Some(_))), A)
+            | (Some(Reply::Addresses(Some(_), None)), AAAA) => Self::OfOtherFamily,
+            (Some(_), _) => Self::Own,
         }
     }
 }
 
 impl<'a> Candidate<'a> {
-    pub(crate) fn name(hash: u64, suffix: &'a [u8], distance: usize, say: Say) -> Self {
+    pub(crate) fn name(
+        hash: u64,
+        suffix: &'a [u8],
+        distance: usize,
+        (say, action): (Say, Action),
+    ) -> Self {
         let Say { kind, .. } = say;
         // No kind has addresses to answer, so that the type does not matter.
-        let strength = Strength::new(kind.action(), kind.is_important(), kind.reply(), 0);
+        let strength = Strength::new(action, kind.is_important(), kind.reply(), 0);
         let distance = rank_of(distance, say.kind.reach() == Reach::Exact);
-        let rank = Rank { strength, distance, list: say.list, place: 0 };
+        let rank = Rank { strength, distance, list: say.list, place: kind.octet().into() };
         Self { rank, found: Found::Name { hash, suffix, say } }
     }
 
@@ -93,7 +110,8 @@ impl<'a> Candidate<'a> {
         is_exact: bool,
     ) -> Self {
         let distance = distance.map_or(u16::MAX, |distance| rank_of(distance, is_exact));
-        let rank = Rank { strength, distance, list: id.list, place: id.place.saturating_add(1) };
+        let place = id.place.saturating_add(FIRST_SPECIAL);
+        let rank = Rank { strength, distance, list: id.list, place };
         Self { rank, found: Found::Special(id) }
     }
 }
@@ -102,3 +120,6 @@ fn rank_of(distance: usize, is_exact: bool) -> u16 {
     // A name has at most 255 octets.
     if is_exact { 0 } else { u16::try_from(distance + 1).unwrap_or(u16::MAX) }
 }
+
+/// The place of the first special rule: behind all kinds, each of which is an octet.
+const FIRST_SPECIAL: u32 = 1 << u8::BITS;

@@ -6,33 +6,70 @@ use crate::question::Marks;
 use crate::source::{Sources, SpecialId};
 use crate::terms::ClientPattern;
 
-/// Every client that a rule of a matcher names.
+/// Clients that rules name: each has a bit of the marks, as far as there are bits.
+///
+/// ```
+/// use blocker::{KnownClients, Matcher, Source, Action, GroupSet};
+///
+/// let rules = Source { name: "rules", action: Action::Block, groups: GroupSet::default() };
+/// let mut builder = Matcher::builder().with_known_clients(&KnownClients::default());
+/// builder.add_line(&rules, 1, "||ads.example^$client=nas")?;
+/// let clients = builder.build()?.known_clients().clone();
+///
+/// assert_ne!(clients.marks(None, Some("nas")), clients.marks(None, Some("tv")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct KnownClients(Vec<ClientPattern>);
+
+impl KnownClients {
+    pub(crate) const NONE: Self = Self(Vec::new());
+
+    /// Which of them a client is.
+    #[must_use]
+    pub fn marks(&self, address: Option<IpAddr>, name: Option<&str>) -> Marks {
+        let is_it = |pattern: &ClientPattern| match pattern {
+            ClientPattern::Network(network, bits) => {
+                address.is_some_and(|address| is_within(address, *network, *bits))
+            }
+            ClientPattern::Name(known) => name == Some(known),
+        };
+        let found = self.0.iter().enumerate().filter(|(_, pattern)| is_it(pattern));
+        found.fold(Marks::default(), |marks, (bit, _)| marks.with(bit).unwrap_or(marks))
+    }
+
+    /// The marks of all of these, which are known from now on; nothing where a bit is missing.
+    fn learn(&mut self, wanted: &[ClientPattern]) -> Option<Marks> {
+        wanted.iter().try_fold(Marks::default(), |marks, pattern| {
+            let known = self.0.iter().position(|other| other == pattern);
+            let bit = known.unwrap_or(self.0.len());
+            // As many as there are bits: a list could name clients without end.
+            if bit == self.0.len() && bit < Marks::COUNT {
+                self.0.push(pattern.clone());
+            }
+            marks.with(bit)
+        })
+    }
+}
+
+/// The clients that a matcher knows, and whom of them its rules are for.
 #[derive(Debug, Default)]
 pub(crate) struct Clients {
-    patterns: Box<[ClientPattern]>,
+    pub(crate) known: KnownClients,
     /// Whom each rule that names clients is for (everybody, where it names none) and whom not, in
     /// the order of the rules.
     masks: Box<[(SpecialId, Option<Marks>, Marks)]>,
 }
 
 impl Clients {
-    pub(crate) fn new(sources: &Sources, ids: &[SpecialId]) -> Self {
-        let mut patterns: Vec<ClientPattern> = Vec::new();
+    /// Those of these rules, beside others that are known already and keep their bits.
+    pub(crate) fn new(mut known: KnownClients, sources: &Sources, ids: &[SpecialId]) -> Self {
         let mut masks = Vec::new();
         for id in ids {
             let terms = sources.special(*id).and_then(|(_, special)| special.rule.terms.as_ref());
             let Some(clients) = terms.and_then(|terms| terms.clients.as_ref()) else { continue };
-            let mut mask = |wanted: &[ClientPattern]| {
-                wanted.iter().try_fold(Marks::default(), |marks, pattern| {
-                    let known = patterns.iter().position(|other| other == pattern);
-                    marks.with(known.unwrap_or_else(|| {
-                        patterns.push(pattern.clone());
-                        patterns.len() - 1
-                    }))
-                })
-            };
-            let (included, excluded) = (mask(&clients.included), mask(&clients.excluded));
-            masks.push(match (included, excluded) {
+            let included = known.learn(&clients.included);
+            masks.push(match (included, known.learn(&clients.excluded)) {
                 (Some(included), Some(excluded)) => {
                     let names_some = !clients.included.is_empty();
                     (*id, names_some.then_some(included), excluded)
@@ -41,25 +78,7 @@ impl Clients {
                 _ => (*id, Some(Marks::default()), Marks::default()),
             });
         }
-        patterns.truncate(Marks::COUNT);
-        Self { patterns: patterns.into(), masks: masks.into() }
-    }
-
-    /// Whether there are any.
-    pub(crate) const fn has_any(&self) -> bool {
-        !self.masks.is_empty()
-    }
-
-    /// Which of them a client is.
-    pub(crate) fn marks(&self, address: Option<IpAddr>, name: Option<&str>) -> Marks {
-        let is_it = |pattern: &ClientPattern| match pattern {
-            ClientPattern::Network(network, bits) => {
-                address.is_some_and(|address| is_within(address, *network, *bits))
-            }
-            ClientPattern::Name(known) => name == Some(known),
-        };
-        let found = self.patterns.iter().enumerate().filter(|(_, pattern)| is_it(pattern));
-        found.fold(Marks::default(), |marks, (bit, _)| marks.with(bit).unwrap_or(marks))
+        Self { known, masks: masks.into() }
     }
 
     /// Whether a rule is for somebody.
@@ -75,7 +94,7 @@ impl Clients {
 
     /// Bytes held on the heap.
     pub(crate) fn memory(&self) -> usize {
-        size_of_val(&*self.patterns) + size_of_val(&*self.masks)
+        size_of_val(&*self.known.0) + size_of_val(&*self.masks)
     }
 }
 

@@ -70,10 +70,10 @@ impl GroupSet {
         self.0 & other.0 != 0
     }
 
-    /// Whether each group of this set is in the other too.
+    /// Whether every group of another set is in this one.
     #[must_use]
-    pub const fn is_within(self, other: Self) -> bool {
-        self.0 & !other.0 == 0
+    pub const fn contains_all(self, other: Self) -> bool {
+        other.0 & !self.0 == 0
     }
 
     /// Whether no group is in the set.
@@ -125,5 +125,7 @@ mod tests {
         assert!(!first.intersects(second));
         assert!(first.union(second).intersects(second));
         assert!(!GroupSet::EMPTY.intersects(GroupSet::ALL));
+        assert!(first.union(second).contains_all(second));
+        assert!(!first.contains_all(first.union(second)));
     }
 }

@@ -45,12 +45,13 @@
 //! - `report`: what became of the lines
 //! - `compiler`: a text becomes a `compiled` list, in a file or in memory
 //! - `builder`, `merge`: compiled lists become one matcher
-//! - `name`, `group`, `question`: what is asked, and by whom
+//! - `name`, `group`, `clients`, `question`: what is asked, and by whom
 //! - `matcher`: the verdict, from the `index` of hashes of names, the `specials` and `pattern`
 //! - `verdict`: the answer and the rule behind it
 //! - `finding`: every rule that a name meets, for who asks why
 
 pub use builder::{BuildError, MatcherBuilder};
+pub use clients::KnownClients;
 pub use compiled::{CompiledList, Identity};
 pub use compiler::{Compiler, Home};
 pub use finding::{Finding, Standing};

@@ -1,13 +1,12 @@
 //! A question goes in, a verdict comes out.
 
-use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::builder::MatcherBuilder;
 use crate::candidate::{Candidate, Found, Rank, Strength};
 use crate::class::Say;
-use crate::clients::Clients;
+use crate::clients::{Clients, KnownClients};
 use crate::hash::Seed;
 use crate::merge::Names;
 use crate::name::Name;
@@ -15,7 +14,7 @@ use crate::name::text::Text;
 use crate::pattern::Patterns;
 use crate::question::{Marks, Question};
 use crate::rule::Target;
-use crate::source::{Action, Mode, Sources, SpecialId};
+use crate::source::{Action, Member, Mode, Sources, SpecialId};
 use crate::specials::NamedSpecials;
 use crate::terms::Terms;
 use crate::verdict::{Match, Verdict, Wording};
@@ -62,33 +61,36 @@ impl Matcher {
     /// longest suffix, then patterns; among equals the list that was added first.
     #[must_use]
     pub fn verdict<'a>(&'a self, question: &Question<'a>) -> Verdict<'a> {
-        match self.decide(question, Mode::Enforce) {
+        match self.decide(question, &[Mode::Enforce]) {
             None => Verdict::Pass,
             Some((Action::Allow, found)) => Verdict::Allow(found),
             Some((Action::Block, found)) => Verdict::Block(found),
         }
     }
 
-    /// The rule of a list in shadow mode that would block a name which passes, if any would.
+    /// The rule of a list in shadow mode that would decide, and block, if all lists were enforced.
     #[must_use]
     pub fn shadow<'a>(&'a self, question: &Question<'a>) -> Option<Match<'a>> {
-        let has_shadows = self.sources.iter().any(|member| member.mode == Mode::Shadow);
-        match has_shadows.then(|| self.decide(question, Mode::Shadow))?? {
-            (Action::Block, found) => Some(found),
-            (Action::Allow, _) => None,
+        let is_shadow = |member: &Member| member.mode == Mode::Shadow;
+        if !self.sources.iter().any(is_shadow) {
+            return None;
         }
+        let (action, found) = self.decide(question, &[Mode::Enforce, Mode::Shadow])?;
+        let would_block =
+            action == Action::Block && self.sources.get(found.number).is_some_and(is_shadow);
+        would_block.then_some(found)
     }
 
     /// Which of the clients that rules name somebody is.
     #[must_use]
     pub fn marks(&self, address: Option<IpAddr>, name: Option<&str>) -> Marks {
-        self.clients.marks(address, name)
+        self.clients.known.marks(address, name)
     }
 
-    /// Whether any rule names the clients that it is for.
+    /// The clients that rules name, for other matchers whose marks shall be the same.
     #[must_use]
-    pub const fn names_clients(&self) -> bool {
-        self.clients.has_any()
+    pub const fn known_clients(&self) -> &KnownClients {
+        &self.clients.known
     }
 
     /// Whether any rule says what is to be answered.
@@ -143,11 +145,15 @@ impl Matcher {
             + self.clients.memory()
     }
 
-    /// The rule that decides, among those of lists in this mode.
-    fn decide<'a>(&'a self, question: &Question<'a>, mode: Mode) -> Option<(Action, Match<'a>)> {
+    /// The rule that decides, among those of lists in these modes.
+    fn decide<'a>(
+        &'a self,
+        question: &Question<'a>,
+        modes: &[Mode],
+    ) -> Option<(Action, Match<'a>)> {
         let mut below = None;
         loop {
-            let candidate = self.best(question, mode, below)?;
+            let candidate = self.best(question, modes, below)?;
             if let Some(found) = self.verify(&candidate) {
                 return Some((candidate.rank.strength.action(), found));
             }
@@ -160,14 +166,14 @@ impl Matcher {
     fn best<'a>(
         &self,
         question: &Question<'a>,
-        mode: Mode,
+        modes: &[Mode],
         below: Option<Rank>,
     ) -> Option<Candidate<'a>> {
         let mut best: Option<Candidate<'a>> = None;
         let mut offer = |candidate: Candidate<'a>| {
             let is_better = best.as_ref().is_none_or(|best| candidate.rank < best.rank)
                 && below.is_none_or(|below| candidate.rank > below);
-            if is_better && self.counts(&candidate, question, mode) {
+            if is_better && self.counts(&candidate, question, modes) {
                 best = Some(candidate);
             }
         };
@@ -208,8 +214,11 @@ impl Matcher {
     ) {
         let suffix = name.as_wire().get(distance..).unwrap_or_default();
         for say in self.names.classes.says(class) {
-            if say.kind.reaches(distance == 0) {
-                visit(Candidate::name(hash, suffix, distance, *say));
+            if say.kind.reaches(distance == 0)
+                && let Some(member) = self.sources.get(say.list)
+            {
+                let action = member.does(say.kind.action());
+                visit(Candidate::name(hash, suffix, distance, (*say, action)));
             }
         }
     }
@@ -248,10 +257,7 @@ impl Matcher {
     fn special<'a>(&self, id: SpecialId, distance: Option<usize>, qtype: u16) -> Candidate<'a> {
         let special = self.sources.special(id);
         let (action, rule) = match special {
-            Some((member, special)) if member.action == Action::Block => {
-                (special.rule.action, Some(&special.rule))
-            }
-            Some((_, special)) => (Action::Allow, Some(&special.rule)),
+            Some((member, special)) => (member.does(special.rule.action), Some(&special.rule)),
             None => (Action::Allow, None),
         };
         let terms = rule.and_then(|rule| rule.terms.as_deref());
@@ -263,10 +269,10 @@ impl Matcher {
     }
 
     /// Whether a rule counts for who asks. What is cheap to find out is found out first.
-    fn counts(&self, candidate: &Candidate<'_>, question: &Question<'_>, mode: Mode) -> bool {
+    fn counts(&self, candidate: &Candidate<'_>, question: &Question<'_>, modes: &[Mode]) -> bool {
         let member = self.sources.get(candidate.rank.list);
         let is_meant = member.is_some_and(|member| {
-            member.mode == mode && member.groups.intersects(question.asker.groups)
+            modes.contains(&member.mode) && member.groups.intersects(question.asker.groups)
         });
         is_meant
             && match candidate.found {
@@ -313,12 +319,7 @@ impl Matcher {
 
     fn line(&self, hash: u64, suffix: &[u8], say: Say) -> Option<u32> {
         let member = self.sources.get(say.list)?;
-        let line = |kind| member.list.blocks.find(hash, kind, suffix);
-        let found: io::Result<Option<u32>> = match (member.action, line(say.kind)) {
-            // The list itself may say "block" where its source says "allow".
-            (Action::Allow, Ok(None)) => line(say.kind.of_block()),
-            (_, found) => found,
-        };
+        let found = member.list.blocks.find(hash, say.kind, suffix);
         found.unwrap_or_else(|_| {
             self.unreadable.fetch_add(1, Ordering::Relaxed);
             None

@@ -28,7 +28,7 @@ pub(crate) struct Names {
 ///
 /// # Errors
 /// When a compiled list cannot be read or is damaged.
-pub(crate) fn merge(sources: &Sources, cancelled: &Cancelled) -> io::Result<Names> {
+pub(crate) fn merge(sources: &Sources, cancelled: &Cancelled<'_>) -> io::Result<Names> {
     let total = sources.iter().map(|source| source.list.names()).sum();
     let mut streams: Vec<_> = sources.iter().map(|source| source.list.blocks.columns()).collect();
     let mut merged = Merged {
@@ -50,8 +50,8 @@ pub(crate) fn merge(sources: &Sources, cancelled: &Cancelled) -> io::Result<Name
         let until =
             next.peek().map_or((u64::MAX, u16::MAX), |Reverse((hash, number, _))| (*hash, *number));
         loop {
-            if !cancelled.has_name(hash, kind, number, sources) {
-                merged.push(hash, Say { list: number, kind: kind.of_source(source.action) });
+            if !cancelled.has_name(hash, kind, source) {
+                merged.push(hash, Say { list: number, kind });
                 rules += 1;
             }
             match stream.next()? {

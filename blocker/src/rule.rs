@@ -137,19 +137,6 @@ impl Kind {
         if self.0 & ALLOWS == 0 { Action::Block } else { Action::Allow }
     }
 
-    /// The same where the source has its say: in a list that allows, all rules do.
-    pub(crate) const fn of_source(self, action: Action) -> Self {
-        match action {
-            Action::Allow => Self(self.0 | ALLOWS),
-            Action::Block => self,
-        }
-    }
-
-    /// What a rule that counts as one that allows may be in its own list.
-    pub(crate) const fn of_block(self) -> Self {
-        Self(self.0 & !ALLOWS)
-    }
-
     pub(crate) const fn reach(self) -> Reach {
         if self.0 & REACHES_BELOW == 0 { Reach::Exact } else { Reach::Subtree }
     }

@@ -51,6 +51,16 @@ pub(crate) struct Member {
     pub(crate) list: Arc<CompiledList>,
 }
 
+impl Member {
+    /// What a rule does that says this of itself: in a list that allows, all rules do.
+    pub(crate) const fn does(&self, rule: Action) -> Action {
+        match self.action {
+            Action::Allow => Action::Allow,
+            Action::Block => rule,
+        }
+    }
+}
+
 /// The lists of a matcher, in the order in which they were added.
 #[derive(Debug, Default)]
 pub(crate) struct Sources(Vec<Member>);

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::hash::Seed;
 use crate::rule::{Kind, Rule, Target};
-use crate::source::{Mode, Sources, SpecialId};
+use crate::source::{Member, Mode, Sources, SpecialId};
 use crate::terms::Terms;
 
 /// Special rules for names.
@@ -38,46 +38,37 @@ impl NamedSpecials {
     }
 }
 
-/// What `$badfilter` rules undo: the same rule in their own list, and in lists that do the same for no
-/// more clients, as long as their own list decides.
+/// What `$badfilter` rules undo.
 #[derive(Debug, Default)]
-pub(crate) struct Cancelled {
-    /// The lists that undo a rule for a name.
-    names: HashMap<(u64, Kind), Vec<u16>>,
+pub(crate) struct Cancelled<'a> {
+    /// The rules for names, and the lists that undo them.
+    names: HashMap<(u64, Kind), Vec<&'a Member>>,
     specials: HashSet<SpecialId>,
 }
 
-impl Cancelled {
-    /// Looks for the rules that others undo.
-    pub(crate) fn new(seed: Seed, sources: &Sources) -> Self {
+impl<'a> Cancelled<'a> {
+    /// Looks for the rules that others undo, in any list.
+    pub(crate) fn new(seed: Seed, sources: &'a Sources) -> Self {
         let mut cancelled = Self::default();
         for (id, special) in sources.specials() {
             let Some(undone) = undone_by(&special.rule) else { continue };
             cancelled.specials.insert(id);
+            let Some(by) = sources.get(id.list) else { continue };
             match (undone.kind, undone.target.name()) {
                 (Some(kind), Some(name)) => {
                     let key = (seed.hash(name.as_octets()).0, kind);
-                    cancelled.names.entry(key).or_default().push(id.list);
+                    cancelled.names.entry(key).or_default().push(by);
                 }
-                _ => cancelled.specials.extend(
-                    sources
-                        .specials()
-                        .filter(|(other, _)| may_undo(sources, id.list, other.list))
-                        .filter(|(_, other)| undone.is(&other.rule))
-                        .map(|(other, _)| other),
-                ),
+                _ => cancelled.specials.extend(undone.among(sources, by)),
             }
         }
         cancelled
     }
 
-    /// Whether a list's rule for the name with this hash is undone.
-    pub(crate) fn has_name(&self, hash: u64, kind: Kind, list: u16, sources: &Sources) -> bool {
-        if self.names.is_empty() {
-            return false;
-        }
-        let by = self.names.get(&(hash, kind)).map_or(&[][..], Vec::as_slice);
-        by.iter().any(|by| may_undo(sources, *by, list))
+    /// Whether a list's rule for a name is undone.
+    pub(crate) fn has_name(&self, hash: u64, kind: Kind, member: &Member) -> bool {
+        let lists = self.names.get(&(hash, kind));
+        lists.is_some_and(|lists| lists.iter().any(|by| may_undo(by, member)))
     }
 
     /// Whether a special rule is undone, or only undoes others.
@@ -86,12 +77,12 @@ impl Cancelled {
     }
 }
 
-/// Whether a list may undo rules of another: what one group or a trial wants is not everybody's.
-fn may_undo(sources: &Sources, by: u16, of: u16) -> bool {
-    by == of
-        || sources.get(by).zip(sources.get(of)).is_some_and(|(by, of)| {
-            by.mode == Mode::Enforce && by.action == of.action && of.groups.is_within(by.groups)
-        })
+/// Whether a list can undo rules of another. One that decides nothing does not decide this either,
+/// nobody loses a rule to a list that is not for them, and a list that blocks does not get round one
+/// that allows.
+fn may_undo(by: &Member, other: &Member) -> bool {
+    let decides = by.mode == Mode::Enforce || other.mode == Mode::Shadow;
+    decides && by.action == other.action && by.groups.contains_all(other.groups)
 }
 
 /// A rule that another one undoes.
@@ -103,6 +94,15 @@ struct Undone<'a> {
 }
 
 impl Undone<'_> {
+    /// The special rules that a list undoes with it.
+    fn among(&self, sources: &Sources, by: &Member) -> impl Iterator<Item = SpecialId> {
+        sources.specials().filter_map(move |(id, other)| {
+            let is_it = self.is(&other.rule)
+                && sources.get(id.list).is_some_and(|member| may_undo(by, member));
+            is_it.then_some(id)
+        })
+    }
+
     fn is(&self, other: &Rule) -> bool {
         let has_terms = match &other.terms {
             Some(terms) => **terms == self.terms,

@@ -202,16 +202,19 @@ fn a_list_in_shadow_mode_decides_nothing_and_tells_what_it_would_have_blocked() 
     let list = Arc::new(compile(directory.path(), "||ads.example^\n@@ok.ads.example\n*banner*"));
     let mut builder = MatcherBuilder::new(Seed::new(SEED));
     builder.add(&Source { name: "new", ..ADS }, Mode::Shadow, list);
+    let ours = Source { name: "ours", action: Action::Allow, ..ADS };
+    builder.add_list(&ours, b"||fine.ads.example^");
     let matcher = builder.build().unwrap();
     let shadow = |name: &str| {
         let name = Name::parse(name).unwrap();
         let question = Question::new(&name, GroupSet::ALL);
-        assert!(matcher.verdict(&question).is_pass());
+        assert!(!matcher.verdict(&question).is_block());
         matcher.shadow(&question).map(|found| (found.list.to_owned(), found.line))
     };
 
     assert_eq!(shadow("x.ads.example"), Some(("new".into(), 1)));
     assert_eq!(shadow("ok.ads.example"), None);
+    assert_eq!(shadow("fine.ads.example"), None);
     assert_eq!(shadow("abanner.example"), Some(("new".into(), 3)));
     assert_eq!(shadow("example"), None);
 }

@@ -145,8 +145,8 @@ fn check_own_answers(query: &Query) {
         check_answer(query, Some(Rcode::NxDomain), out);
     }
     for form in BLOCK_ANSWERS {
-        let rcode = answer::blocked(query, form, TTL, Ede::Blocked(LIST), out);
-        check_answer(query, Some(rcode), out);
+        let rcode = answer::blocked(query, form.into(), TTL, Some(Ede::Blocked(LIST)), out);
+        check_answer(query, rcode, out);
     }
     let address = LocalData { owner: None, rtype: rtype::A, ttl: 60, data: vec![127, 0, 0, 1] };
     let alias = LocalData {

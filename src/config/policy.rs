@@ -224,9 +224,6 @@ fn problem_of_pattern(pattern: &str, action: RuleAction) -> Option<(String, &'st
         Ok(matcher) if action == RuleAction::Allow && matcher.has_replies() => {
             Some(("says what is answered".to_owned(), "that only with action = \"deny\""))
         }
-        Ok(matcher) if matcher.names_clients() => {
-            Some(("names clients".to_owned(), "groups, and [[clients]] for who is in them"))
-        }
         // A rule that undoes others undoes none here.
         Ok(matcher) if matcher.rules() == 0 => Some(("does nothing".to_owned(), ALLOWED)),
         Ok(_) => None,

@@ -10,7 +10,10 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use blocker::{CompiledList, Compiler, Home, Identity, Seed};
@@ -33,6 +36,9 @@ pub(super) struct CompiledLists {
     directory: Option<PathBuf>,
     seed: Seed,
     held: Mutex<HashMap<String, Arc<CompiledList>>>,
+    /// Whether a form on disk has turned out to be damaged. Then what lies there counts no more: it
+    /// may be that it cannot even be removed.
+    is_distrusted: AtomicBool,
 }
 
 /// A form that is not a list's yet.
@@ -50,7 +56,8 @@ impl CompiledLists {
             tracing::warn!(%error, "compiled lists cannot be kept; is data_dir writable?");
             None
         });
-        Self { directory, seed: seed.unwrap_or_else(Seed::random), held: Mutex::default() }
+        let seed = seed.unwrap_or_else(Seed::random);
+        Self { directory, seed, held: Mutex::default(), is_distrusted: AtomicBool::new(false) }
     }
 
     /// The seed that every form has.
@@ -100,6 +107,7 @@ impl CompiledLists {
 
     /// Forgets every form, for one of them cannot be read any more.
     pub(super) fn distrust(&self) {
+        self.is_distrusted.store(true, Ordering::Relaxed);
         self.lock().clear();
         self.remove(|_| false);
     }
@@ -127,6 +135,9 @@ impl CompiledLists {
 
     /// What an earlier run has compiled.
     fn on_disk(&self, origin: &str) -> Option<Arc<CompiledList>> {
+        if self.is_distrusted.load(Ordering::Relaxed) {
+            return None;
+        }
         let file = File::open(self.path(origin)?).ok()?;
         match CompiledList::open(file) {
             Ok(list) => Some(Arc::new(list)),
@@ -258,6 +269,22 @@ mod tests {
 
         assert_eq!(next_run.of("one", &one).unwrap().report().rules, 1);
         assert!(next_run.on_disk("one").is_some());
+    }
+
+    #[test]
+    fn a_form_that_cannot_even_be_removed_does_not_come_back() {
+        let data = tempfile::tempdir().unwrap();
+        let one = text(&data.path().join("one"), "ads.example");
+        let lists = CompiledLists::new(Some(data.path()));
+        let damaged = lists.of("one", &one).unwrap();
+        let path = lists.path("one").unwrap();
+        let octets = fs::read(&path).unwrap();
+
+        lists.distrust();
+        fs::write(&path, octets).unwrap();
+
+        assert!(!Arc::ptr_eq(&lists.of("one", &one).unwrap(), &damaged));
+        assert!(lists.on_disk("one").is_none());
     }
 
     #[test]

@@ -70,7 +70,8 @@ impl Policy {
             return Judgement::block(block);
         }
         let Lists { matcher, .. } = &self.lists;
-        let shadow = self.rules.shadow(question);
+        let in_list = || self.lists.name(matcher.shadow(question)?);
+        let shadow = self.rules.shadow(question).or_else(in_list);
         let block = match matcher.verdict(question) {
             Verdict::Allow(_) => return Judgement { finding: Finding::Allow, shadow },
             Verdict::Block(found) => self.lists.name(found).map(|list| Block::by(list, found)),
@@ -78,11 +79,7 @@ impl Policy {
         };
         match block {
             Some(block) => Judgement::block(block),
-            None => Judgement::pass(
-                shadow
-                    .or_else(|| self.lists.name(matcher.shadow(question)?))
-                    .or_else(|| self.rules.shadow_by_regex(question)),
-            ),
+            None => Judgement::pass(shadow.or_else(|| self.rules.shadow_by_regex(question))),
         }
     }
 }

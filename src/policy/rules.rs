@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 
-use blocker::{Action, Match, Matcher, MatcherBuilder, Mode, Question, Source};
+use blocker::{
+    Action, KnownClients, Marks, Match, Matcher, MatcherBuilder, Mode, Question, Source,
+};
 
 use super::{Block, Groups};
-use crate::config::Rule;
+use crate::{config::Rule, query::Client};
 
 /// All rules, by what they do and how strongly.
 #[derive(Debug, Default)]
@@ -21,6 +23,8 @@ pub(super) struct Rules {
     shadow_by_regex: Vec<Typed>,
     /// What each rule is called in answers: its own text.
     reasons: Vec<Arc<str>>,
+    /// The clients that rules and lists name.
+    clients: KnownClients,
 }
 
 /// Rules that hold for the same types; no types: for all.
@@ -31,8 +35,10 @@ struct Typed {
 }
 
 impl Rules {
-    pub(super) fn new(rules: &[Rule], groups: &Groups) -> Self {
-        let of = |wanted: fn(&Rule) -> bool| build(rules, groups, wanted);
+    /// Rules beside lists that name these clients.
+    pub(super) fn new(rules: &[Rule], groups: &Groups, clients: &KnownClients) -> Self {
+        let mut clients = clients.clone();
+        let mut of = |wanted: fn(&Rule) -> bool| build(rules, groups, &mut clients, wanted);
         Self {
             allow: of(|rule| does(rule, Action::Allow, Mode::Enforce)),
             deny: of(|rule| does(rule, Action::Block, Mode::Enforce) && !is_regex(rule)),
@@ -40,7 +46,18 @@ impl Rules {
             shadow: of(|rule| does(rule, Action::Block, Mode::Shadow) && !is_regex(rule)),
             shadow_by_regex: of(|rule| does(rule, Action::Block, Mode::Shadow) && is_regex(rule)),
             reasons: rules.iter().map(|rule| Arc::from(rule.pattern.as_str())).collect(),
+            clients,
         }
+    }
+
+    /// The clients that rules and lists name.
+    pub(super) const fn clients(&self) -> &KnownClients {
+        &self.clients
+    }
+
+    /// Which of the clients that rules and lists name somebody is.
+    pub(super) fn marks(&self, client: &Client) -> Marks {
+        self.clients.marks(Some(client.address), client.identity.name())
     }
 
     pub(super) fn allow(&self, question: &Question<'_>) -> bool {
@@ -79,7 +96,12 @@ fn is_regex(rule: &Rule) -> bool {
     rule.pattern.starts_with('/')
 }
 
-fn build(rules: &[Rule], groups: &Groups, wanted: fn(&Rule) -> bool) -> Vec<Typed> {
+fn build(
+    rules: &[Rule],
+    groups: &Groups,
+    clients: &mut KnownClients,
+    wanted: fn(&Rule) -> bool,
+) -> Vec<Typed> {
     let mut builders: Vec<(Vec<u16>, MatcherBuilder)> = Vec::new();
     for (place, rule) in rules.iter().enumerate().filter(|(_, rule)| wanted(rule)) {
         let mut types: Vec<u16> = rule.types.iter().map(|rtype| u16::from(*rtype)).collect();
@@ -99,11 +121,17 @@ fn build(rules: &[Rule], groups: &Groups, wanted: fn(&Rule) -> bool) -> Vec<Type
             tracing::error!(rule = %rule.pattern, %error, "a rule does not count");
         }
     }
-    let built = builders.into_iter().filter_map(|(types, builder)| match builder.build() {
-        Ok(matcher) => Some(Typed { types, matcher }),
-        Err(error) => {
-            tracing::error!(%error, "rules do not count; make them fewer or shorter");
-            None
+    let built = builders.into_iter().filter_map(|(types, builder)| {
+        // A client has one set of marks, whatever is asked about it.
+        match builder.with_known_clients(clients).build() {
+            Ok(matcher) => {
+                clients.clone_from(matcher.known_clients());
+                Some(Typed { types, matcher })
+            }
+            Err(error) => {
+                tracing::error!(%error, "rules do not count; make them fewer or shorter");
+                None
+            }
         }
     });
     built.collect()

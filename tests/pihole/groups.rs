@@ -81,9 +81,13 @@ async fn start() -> Lab {
 
 /// Asks over UDP from an address of this host.
 async fn ask_from(lab: &Lab, client: &str, label: &str, qtype: &str) -> Reply {
+    ask_name(lab, client, &format!("{label}.lab.example"), qtype).await
+}
+
+async fn ask_name(lab: &Lab, client: &str, name: &str, qtype: &str) -> Reply {
     let socket = UdpSocket::bind((client, 0)).await.unwrap();
     socket.connect(lab.dns()).await.unwrap();
-    let query = question(&format!("{label}.lab.example"), qtype);
+    let query = question(name, qtype);
     socket.send(&query.to_vec().unwrap()).await.unwrap();
     Reply::read(&receive_from(&socket).await)
 }
@@ -207,4 +211,77 @@ async fn row_21_row_22_the_longest_prefix_around_a_client_has_its_groups() {
 
     expect(&lab, "127.1.1.1", "blk", None).await;
     expect(&lab, "127.1.2.1", "blk", Some("gravity")).await;
+}
+
+// A rule of the operator comes before special names, and counts for its groups alone.
+#[tokio::test]
+async fn row_25_a_private_relay_is_allowed_to_those_whom_the_rule_is_for() {
+    let config = "
+        [[rules]]
+        action = 'allow'
+        match = 'mask.icloud.com'
+        groups = ['two']
+        [[lists]]
+        name = 'ours'
+        action = 'allow'
+        inline = ['mask.icloud.com', 'mask-h2.icloud.com']
+        [[clients]]
+        match = '127.0.0.2'
+        groups = ['two']
+    ";
+    let fake = Fake::new().a("mask.icloud.com", REAL).a("mask-h2.icloud.com", REAL);
+    let lab = Lab::builder().upstream(fake).config(config).start().await;
+
+    for (client, name, rcode) in [
+        (FIRST, "mask.icloud.com", 3),
+        (SECOND, "mask.icloud.com", 0),
+        (SECOND, "mask-h2.icloud.com", 3),
+        (FIRST, "mask.icloud.com", 3),
+        (SECOND, "mask.icloud.com", 0),
+    ] {
+        let reply = ask_name(&lab, client, name, "A").await;
+        assert_eq!(reply.rcode(), rcode, "{client} {name}");
+    }
+}
+
+// A line of a list may name clients itself. What one of them is answered is nobody else's.
+#[tokio::test]
+async fn row_16_a_line_for_some_clients_is_for_them_alone_cached_or_not() {
+    let config = r"
+        [[lists]]
+        name = 'first'
+        inline = ['||blk.lab.example^$client=127.0.0.2|127.9.0.0/16']
+        [[lists]]
+        name = 'second'
+        inline = ['||ok1.lab.example^$client=~127.0.0.2', '||blk.lab.example^$client=127.0.0.3']
+        [[rules]]
+        action = 'deny'
+        match = '||den.lab.example^$client=127.0.0.3'
+        [[rules]]
+        action = 'deny'
+        match = '/^rx1/$client=~127.0.0.1'
+        types = ['A']
+        [[rules]]
+        action = 'allow'
+        match = '||ok1.lab.example^$client=127.9.1.1'
+    ";
+    let fake = ["blk", "ok1", "den", "rx1"]
+        .iter()
+        .fold(Fake::new(), |fake, label| fake.a(&format!("{label}.lab.example"), REAL));
+    let lab = Lab::builder().upstream(fake).config(config).start().await;
+    let (den, rx1) = ("||den.lab.example^$client=127.0.0.3", "/^rx1/$client=~127.0.0.1");
+
+    for _ in ["the first time", "again"] {
+        for (client, blk, ok1, denied, by_regex) in [
+            (FIRST, None, Some("second"), None, None),
+            (SECOND, Some("first"), None, None, Some(rx1)),
+            (THIRD, Some("second"), Some("second"), Some(den), Some(rx1)),
+            ("127.9.1.1", Some("first"), None, None, Some(rx1)),
+        ] {
+            expect(&lab, client, "blk", blk).await;
+            expect(&lab, client, "ok1", ok1).await;
+            expect(&lab, client, "den", denied).await;
+            expect(&lab, client, "rx1", by_regex).await;
+        }
+    }
 }

@@ -6,7 +6,8 @@ use hickory_proto::rr::RData;
 
 use crate::lab::{Fake, Lab};
 
-const V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+/// An address that other names have, too.
+pub(super) const V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 
 fn knowing() -> Fake {
     Fake::new()

@@ -158,7 +158,7 @@ impl Policy {
 
     /// Whether a rule counts; nothing where it does not speak of the name at all.
     fn standing_of(&self, rule: &Rule, question: &Question<'_>) -> Option<Standing> {
-        let alone = standing_alone(rule, question)?;
+        let alone = self.standing_alone(rule, question)?;
         let meant = self.groups.set(&rule.groups);
         let is_of_type = |rtype: &RecordType| u16::from(*rtype) == question.qtype;
         Some(if meant.is_empty() {
@@ -176,6 +176,17 @@ impl Policy {
         })
     }
 
+    /// Whether a rule would count if it were alone and for everybody.
+    fn standing_alone(&self, rule: &Rule, question: &Question<'_>) -> Option<blocker::Standing> {
+        let source = Source { name: "rules", action: rule.action, groups: GroupSet::ALL };
+        let mut builder = Matcher::builder().with_known_clients(self.rules.clients());
+        // The configuration's check has refused rules that are none.
+        builder.add_line(&source, 1, &rule.pattern).ok()?;
+        let matcher = builder.build().ok()?;
+        let asker = Asker { groups: GroupSet::ALL, ..question.asker };
+        matcher.findings(&Question { asker, ..*question }).first().map(|found| found.standing)
+    }
+
     /// The rules of lists that speak of a name, whoever they are for.
     pub(super) fn list_findings(&self, question: &Question<'_>) -> Vec<Finding> {
         let told = self.lists.matcher.findings(question);
@@ -189,15 +200,4 @@ impl Policy {
         };
         told.iter().map(finding).collect()
     }
-}
-
-/// Whether a rule would count if it were alone and for everybody.
-fn standing_alone(rule: &Rule, question: &Question<'_>) -> Option<blocker::Standing> {
-    let source = Source { name: "rules", action: rule.action, groups: GroupSet::ALL };
-    let mut builder = Matcher::builder();
-    // The configuration's check has refused rules that are none.
-    builder.add_line(&source, 1, &rule.pattern).ok()?;
-    let matcher = builder.build().ok()?;
-    let asker = Asker { groups: GroupSet::ALL, ..question.asker };
-    matcher.findings(&Question { asker, ..*question }).first().map(|found| found.standing)
 }

@@ -73,6 +73,14 @@ const CONFIG: &str = r"
     [[rules]]
     action = 'allow'
     match = 'x.test'
+    [[rules]]
+    action = 'deny'
+    match = '||host.example^$client=10.1.2.3'
+    groups = ['default', 'kids']
+    [[rules]]
+    action = 'allow'
+    match = '/^ad17/$client=~10.1.9.9|~10.1.2.3'
+    groups = ['default', 'kids']
     [[groups]]
     name = 'off'
     enabled = false
