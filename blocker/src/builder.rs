@@ -3,16 +3,17 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::budget::{Budget, Chosen, choose};
 use crate::clients::{Clients, KnownClients};
 use crate::compiled::CompiledList;
-use crate::compiler::{Compiler, Home, MAX_SPECIALS};
+use crate::compiler::{Compiler, Home};
 use crate::group::GroupSet;
 use crate::hash::Seed;
 use crate::matcher::Matcher;
 use crate::merge::merge;
 use crate::pattern::Patterns;
 use crate::report::{ListReport, Reason, Rejection};
-use crate::source::{Action, Member, Mode, Source, Sources, SpecialId};
+use crate::source::{Action, Member, Mode, Source, Sources};
 use crate::specials::{Cancelled, NamedSpecials};
 
 /// Collects lists until they are made one matcher.
@@ -158,14 +159,13 @@ impl MatcherBuilder {
         }
         let cancelled = Cancelled::new(self.seed, &sources);
         let names = merge(&sources, &cancelled)?;
-        let counted = |(id, _): &(SpecialId, _)| !cancelled.has(*id);
-        let ids: Vec<SpecialId> =
-            sources.specials().filter(counted).map(|(id, _)| id).take(MAX_SPECIALS).collect();
-        let left_out = sources.specials().filter(counted).count() - ids.len();
+        let counts = |id| !cancelled.has(id);
+        let Chosen { ids, left_out } = choose(&sources, counts, Budget::MOST);
         let named = NamedSpecials::new(self.seed, &sources, &ids);
         let patterns = Patterns::new(&sources, &ids).map_err(BuildError::Patterns)?;
         let clients = Clients::new(self.known, &sources, &ids);
         let rules = names.rules + ids.len();
+        let has_shadows = sources.iter().any(|member| member.mode == Mode::Shadow);
         Ok(Matcher {
             seed: self.seed,
             sources,
@@ -175,6 +175,7 @@ impl MatcherBuilder {
             clients,
             rules,
             left_out,
+            has_shadows,
             unreadable: 0.into(),
         })
     }

@@ -153,6 +153,11 @@ impl CompiledList {
 
 impl Special {
     fn memory(&self) -> usize {
-        size_of::<Self>() + self.text.len() + self.rule.memory()
+        Self::memory_of(&self.rule, self.text.len())
+    }
+
+    /// Bytes that a rule takes whose normal form has so many octets.
+    pub(crate) fn memory_of(rule: &Rule, text: usize) -> usize {
+        size_of::<Self>() + text + rule.memory()
     }
 }

@@ -7,12 +7,12 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
 
+use crate::budget::Budget;
 use crate::compiled::{CompiledList, Draft, Identity, Notes, Special};
 use crate::format::{self, Reader};
 use crate::hash::Seed;
-use crate::pattern::Pattern;
 use crate::report::{ListReport, MAX_LINE, Reason, Rejection};
-use crate::rule::{Kind, Rule, Target};
+use crate::rule::{Kind, Rule};
 use crate::source::Action;
 
 use lines::Lines;
@@ -50,12 +50,11 @@ pub struct Compiler {
 }
 
 /// The special rules so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Specials {
     held: Vec<Special>,
     known: HashSet<Box<str>>,
-    regexes: usize,
-    memory: usize,
+    left: Budget,
 }
 
 impl Compiler {
@@ -161,18 +160,19 @@ impl Compiler {
     }
 }
 
+impl Default for Specials {
+    fn default() -> Self {
+        Self { held: Vec::new(), known: HashSet::new(), left: Budget::MOST }
+    }
+}
+
 impl Specials {
     /// Whether there is room for the special ones of these rules.
     fn make_room(&mut self, rules: &[Rule]) -> Result<(), Reason> {
-        let specials = || rules.iter().filter(|rule| rule.kind().is_none());
-        let is_regex = |rule: &&Rule| matches!(rule.target, Target::Pattern(Pattern::Regex(_)));
-        let regexes = self.regexes + specials().filter(is_regex).count();
-        let memory = self.memory + specials().map(Rule::memory).sum::<usize>();
-        let count = self.held.len() + specials().count();
-        if count > MAX_SPECIALS || regexes > MAX_REGEXES || memory > MAX_MEMORY {
-            return Err(Reason::TooManyPatterns);
-        }
-        (self.regexes, self.memory) = (regexes, memory);
+        let mut specials = rules.iter().filter(|rule| rule.kind().is_none());
+        let left = specials
+            .try_fold(self.left, |left, rule| left.less(Budget::of(rule, rule.to_string().len())));
+        self.left = left.ok_or(Reason::TooManyPatterns)?;
         Ok(())
     }
 
@@ -181,6 +181,7 @@ impl Specials {
         let text: Box<str> = rule.to_string().into();
         if !self.known.insert(text.clone()) {
             report.duplicates += 1;
+            self.left = self.left.and(Budget::of(&rule, text.len()));
             return;
         }
         report.rules += 1;
@@ -188,12 +189,3 @@ impl Specials {
         self.held.push(Special { line, text, rule });
     }
 }
-
-/// Most lines of special rules of one list: each may have to be tried on every name. Lists have
-/// hundreds; a list with more has something else in mind.
-pub(crate) const MAX_SPECIALS: usize = 20_000;
-/// Most regular expressions among them: each may take scratch memory for every thread. People have
-/// dozens.
-const MAX_REGEXES: usize = 2_000;
-/// Most bytes of all of them as compiled: room for the largest number of common ones.
-const MAX_MEMORY: usize = 64 * 1024 * 1024;

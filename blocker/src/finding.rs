@@ -45,7 +45,7 @@ impl Matcher {
         let mut candidates: Vec<Candidate<'a>> = Vec::new();
         self.visit_names(question, &mut |candidate| candidates.push(candidate));
         let text = Text::new(question.name);
-        self.visit_patterns(question, &mut |candidate| {
+        self.visit_patterns(question, text.as_str(), &mut |candidate| {
             if let Found::Special(id) = candidate.found
                 && self.looks_like(id, text.as_str())
             {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::name::Name;
+use crate::pattern::Trials;
 use crate::report::Reason;
 use crate::rule::{Reach, Rule, Target};
 
@@ -24,11 +25,13 @@ mod tests;
 
 /// Reads the lines of one file in their order.
 ///
-/// What a zone file says of itself is all that one line has to know of those before it. A rule in
+/// What a zone file says of itself is all that one line has to know of those before it, and how many
+/// expressions there were. A rule in
 /// normal form needs nothing of the kind and is read again alone.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     zone: Option<Box<zone::Zone>>,
+    trials: Trials,
 }
 
 impl Reader {
@@ -70,7 +73,7 @@ impl Reader {
             return clause.parse(rules);
         }
         if adblock::is_anchored(text) {
-            rules.push(adblock::parse(text)?);
+            rules.push(adblock::parse(text, &mut self.trials)?);
             return Ok(());
         }
         self.read_row(text, is_indented, rules)
@@ -91,7 +94,7 @@ impl Reader {
             return self.read_record(&record, rules);
         }
         if adblock::is_rule(text) {
-            rules.push(adblock::parse(text)?);
+            rules.push(adblock::parse(text, &mut self.trials)?);
             return Ok(());
         }
         rules.push(Rule::block(plain::parse(row)?));

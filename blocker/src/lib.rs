@@ -44,7 +44,8 @@
 //! - `record_type`: what lists call the types of questions
 //! - `report`: what became of the lines
 //! - `compiler`: a text becomes a `compiled` list, in a file or in memory
-//! - `builder`, `merge`: compiled lists become one matcher
+//! - `builder`, `merge`: compiled lists become one matcher, with the special rules that its `budget`
+//!   has room for
 //! - `name`, `group`, `clients`, `question`: what is asked, and by whom
 //! - `matcher`: the verdict, from the `index` of hashes of names, the `specials` and `pattern`
 //! - `verdict`: the answer and the rule behind it
@@ -65,6 +66,7 @@ pub use source::{Action, Mode, Source};
 pub use terms::{ClientPattern, Reply};
 pub use verdict::{Match, Verdict};
 
+mod budget;
 mod builder;
 mod candidate;
 mod class;

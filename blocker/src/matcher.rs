@@ -43,7 +43,10 @@ pub struct Matcher {
     pub(crate) patterns: Patterns,
     pub(crate) clients: Clients,
     pub(crate) rules: usize,
-    pub(crate) left_out: usize,
+    /// Of each list.
+    pub(crate) left_out: Box<[usize]>,
+    /// Whether any list is in shadow mode, so that others pay nothing for it.
+    pub(crate) has_shadows: bool,
     pub(crate) unreadable: AtomicU64,
 }
 
@@ -58,7 +61,9 @@ impl Matcher {
     ///
     /// Important rules beat others, then allow beats block, then a rule with a reply of its own one
     /// without. Among rules of one kind the most specific name is reported: an exact rule, then the
-    /// longest suffix, then patterns; among equals the list that was added first.
+    /// longest suffix, then patterns; among equals the list that was added first. Within a list rules
+    /// for the name come before those with more terms; of several answers that policy zones give
+    /// NXDOMAIN is taken before no data, and no data before silence. What is left goes by lines.
     #[must_use]
     pub fn verdict<'a>(&'a self, question: &Question<'a>) -> Verdict<'a> {
         match self.decide(question, &[Mode::Enforce]) {
@@ -72,7 +77,7 @@ impl Matcher {
     #[must_use]
     pub fn shadow<'a>(&'a self, question: &Question<'a>) -> Option<Match<'a>> {
         let is_shadow = |member: &Member| member.mode == Mode::Shadow;
-        if !self.sources.iter().any(is_shadow) {
+        if !self.has_shadows {
             return None;
         }
         let (action, found) = self.decide(question, &[Mode::Enforce, Mode::Shadow])?;
@@ -122,8 +127,15 @@ impl Matcher {
     /// Special rules (patterns, and those with terms) that do not count because all lists together
     /// have too many.
     #[must_use]
-    pub const fn left_out(&self) -> usize {
-        self.left_out
+    pub fn left_out(&self) -> usize {
+        self.left_out.iter().sum()
+    }
+
+    /// The same of one list, by its number. Lists that decide come before those in shadow mode, and
+    /// each has its share before any has more.
+    #[must_use]
+    pub fn left_out_of(&self, list: usize) -> usize {
+        self.left_out.get(list).copied().unwrap_or(0)
     }
 
     /// How often a rule could not be looked up in its compiled list. Such rules do not count; the
@@ -143,6 +155,7 @@ impl Matcher {
             + self.named.memory()
             + self.patterns.memory()
             + self.clients.memory()
+            + size_of_val(&*self.left_out)
     }
 
     /// The rule that decides, among those of lists in these modes.
@@ -170,16 +183,19 @@ impl Matcher {
         below: Option<Rank>,
     ) -> Option<Candidate<'a>> {
         let mut best: Option<Candidate<'a>> = None;
+        // Written once: there may be thousands of patterns to try on it.
+        let text = (!self.patterns.is_empty()).then(|| Text::new(question.name));
+        let text = text.as_ref().map_or("", Text::as_str);
         let mut offer = |candidate: Candidate<'a>| {
             let is_better = best.as_ref().is_none_or(|best| candidate.rank < best.rank)
                 && below.is_none_or(|below| candidate.rank > below);
-            if is_better && self.counts(&candidate, question, modes) {
+            if is_better && self.counts(&candidate, question, text, modes) {
                 best = Some(candidate);
             }
         };
         self.visit_names(question, &mut offer);
         if !self.patterns.is_empty() {
-            self.visit_patterns(question, &mut offer);
+            self.visit_patterns(question, text, &mut offer);
         }
         best
     }
@@ -246,10 +262,10 @@ impl Matcher {
     pub(crate) fn visit_patterns<'a>(
         &self,
         question: &Question<'_>,
+        text: &str,
         visit: &mut impl FnMut(Candidate<'a>),
     ) {
-        let text = Text::new(question.name);
-        self.patterns.for_each_candidate(text.as_str(), |id| {
+        self.patterns.for_each_candidate(text, |id| {
             visit(self.special(id, None, question.qtype));
         });
     }
@@ -269,7 +285,13 @@ impl Matcher {
     }
 
     /// Whether a rule counts for who asks. What is cheap to find out is found out first.
-    fn counts(&self, candidate: &Candidate<'_>, question: &Question<'_>, modes: &[Mode]) -> bool {
+    fn counts(
+        &self,
+        candidate: &Candidate<'_>,
+        question: &Question<'_>,
+        text: &str,
+        modes: &[Mode],
+    ) -> bool {
         let member = self.sources.get(candidate.rank.list);
         let is_meant = member.is_some_and(|member| {
             modes.contains(&member.mode) && member.groups.intersects(question.asker.groups)
@@ -277,18 +299,17 @@ impl Matcher {
         is_meant
             && match candidate.found {
                 Found::Name { .. } => true,
-                Found::Special(id) => self.special_holds(id, question),
+                Found::Special(id) => self.special_holds(id, question, text),
             }
     }
 
-    fn special_holds(&self, id: SpecialId, question: &Question<'_>) -> bool {
+    fn special_holds(&self, id: SpecialId, question: &Question<'_>, text: &str) -> bool {
         let Some((_, special)) = self.sources.special(id) else { return false };
         let terms = special.rule.terms.as_deref();
         let holds = terms.is_none_or(|terms| {
             terms.hold(question.name, question.qtype) && self.clients.hold(id, question.asker.marks)
         });
-        let is_pattern = matches!(special.rule.target, Target::Pattern(_));
-        holds && (!is_pattern || self.looks_like(id, Text::new(question.name).as_str()))
+        holds && self.looks_like(id, text)
     }
 
     /// Whether a pattern matches the text of a name, as far as it is one.
@@ -324,5 +345,43 @@ impl Matcher {
             self.unreadable.fetch_add(1, Ordering::Relaxed);
             None
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::group::GroupSet;
+    use crate::source::Source;
+
+    /// Two names of one label that an index of few names does not tell apart.
+    fn look_alikes(seed: Seed) -> (Name, Name) {
+        let mut seen = HashMap::new();
+        (0..)
+            .find_map(|number: u32| {
+                let name = Name::parse(&format!("n{number}")).unwrap();
+                let (hash, _) = seed.hash(name.as_octets());
+                // The lower half and the bits that choose a bucket.
+                let print = (hash >> 62, hash & u64::from(u32::MAX));
+                seen.insert(print, name).map(|other| (other, name))
+            })
+            .unwrap()
+    }
+
+    #[test]
+    fn a_rule_for_another_name_that_looks_the_same_hides_none() {
+        let seed = Seed::new(1);
+        let (one, other) = look_alikes(seed);
+        let mut builder = MatcherBuilder::new(seed);
+        let list = Source { name: "zone", action: Action::Block, groups: GroupSet::ALL };
+        builder.add_list(&list, format!("{one} CNAME *.\n{other} CNAME .\n").as_bytes());
+        let matcher = builder.build().unwrap();
+
+        for (name, line) in [(one, 1), (other, 2)] {
+            let found = matcher.verdict(&Question::new(&name, GroupSet::ALL)).found();
+            assert_eq!(found.map(|found| found.line), Some(line), "{name}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use crate::rule::{Rule, Target};
 use crate::source::{Sources, SpecialId};
 
-pub(crate) use expression::Expression;
+pub(crate) use expression::{Expression, Trials};
 pub(crate) use glob::{Glob, Start};
 
 mod expression;

@@ -224,6 +224,14 @@ pub enum Reason {
     /// The matcher has as many rules as it can number.
     #[error("there are too many rules; remove a list")]
     TooManyRules,
+    /// A modifier or an option of one rule has more values than a rule may have.
+    #[error("`{option}` takes at most {most} values; leave some out")]
+    TooManyValues {
+        /// The modifier or option.
+        option: &'static str,
+        /// How many it takes.
+        most: usize,
+    },
     /// A policy zone's rule about something other than the name that is asked for.
     #[error("`{0}` triggers are not supported; only names are")]
     Trigger(Box<str>),
@@ -250,6 +258,15 @@ impl Reason {
     pub const fn is_not_dns(&self) -> bool {
         matches!(self, Self::Cosmetic | Self::PageOnly(_) | Self::Path)
     }
+}
+
+/// Refuses more values of an option than one rule may have.
+pub(crate) const fn check_count(
+    option: &'static str,
+    count: usize,
+    most: usize,
+) -> Result<(), Reason> {
+    if count > most { Err(Reason::TooManyValues { option, most }) } else { Ok(()) }
 }
 
 /// Longest line: dnsmasq lines with hundreds of names pass, a file without line ends does not.

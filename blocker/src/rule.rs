@@ -49,7 +49,8 @@ impl Rule {
             Target::Exact(_) | Target::Subtree(_) => 0,
             Target::Pattern(pattern) => pattern.memory(),
         };
-        pattern + self.terms.as_ref().map_or(0, |_| size_of::<Terms>())
+        let terms = self.terms.as_ref();
+        pattern + terms.map_or(0, |terms| size_of::<Terms>() + terms.memory())
     }
 }
 

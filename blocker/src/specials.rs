@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::hash::Seed;
 use crate::rule::{Kind, Rule, Target};
-use crate::source::{Member, Mode, Sources, SpecialId};
+use crate::source::{Action, Member, Mode, Sources, SpecialId};
 use crate::terms::Terms;
 
 /// Special rules for names.
@@ -50,6 +50,7 @@ impl<'a> Cancelled<'a> {
     /// Looks for the rules that others undo, in any list.
     pub(crate) fn new(seed: Seed, sources: &'a Sources) -> Self {
         let mut cancelled = Self::default();
+        let mut forms = None;
         for (id, special) in sources.specials() {
             let Some(undone) = undone_by(&special.rule) else { continue };
             cancelled.specials.insert(id);
@@ -59,7 +60,14 @@ impl<'a> Cancelled<'a> {
                     let key = (seed.hash(name.as_octets()).0, kind);
                     cancelled.names.entry(key).or_default().push(by);
                 }
-                _ => cancelled.specials.extend(undone.among(sources, by)),
+                _ => {
+                    let forms = forms.get_or_insert_with(|| by_form(sources));
+                    let same = forms.get(&*undone.form()).into_iter().flatten().copied();
+                    let may = |id: &SpecialId| {
+                        sources.get(id.list).is_some_and(|member| may_undo(by, member))
+                    };
+                    cancelled.specials.extend(same.filter(may));
+                }
             }
         }
         cancelled
@@ -94,22 +102,20 @@ struct Undone<'a> {
 }
 
 impl Undone<'_> {
-    /// The special rules that a list undoes with it.
-    fn among(&self, sources: &Sources, by: &Member) -> impl Iterator<Item = SpecialId> {
-        sources.specials().filter_map(move |(id, other)| {
-            let is_it = self.is(&other.rule)
-                && sources.get(id.list).is_some_and(|member| may_undo(by, member));
-            is_it.then_some(id)
-        })
+    /// The normal form, which only rules that mean the same have.
+    fn form(&self) -> String {
+        let sign = if self.rule.action == Action::Allow { "@@" } else { "" };
+        format!("{sign}{}{}", self.target, self.terms)
     }
+}
 
-    fn is(&self, other: &Rule) -> bool {
-        let has_terms = match &other.terms {
-            Some(terms) => **terms == self.terms,
-            None => self.terms == Terms::default(),
-        };
-        has_terms && other.action == self.rule.action && *self.target == other.target
+/// The special rules of all lists by their normal forms.
+fn by_form(sources: &Sources) -> HashMap<&str, Vec<SpecialId>> {
+    let mut forms: HashMap<&str, Vec<SpecialId>> = HashMap::new();
+    for (id, special) in sources.specials() {
+        forms.entry(&special.text).or_default().push(id);
     }
+    forms
 }
 
 /// What a rule undoes, if it does nothing else.

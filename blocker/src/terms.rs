@@ -3,7 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::name::Name;
+use crate::question::Marks;
 
+pub(crate) use except::{Except, MAX_EXCEPT};
+
+mod except;
 mod wording;
 
 /// The terms of a rule that has any; the default are those of a rule that has none.
@@ -18,7 +22,7 @@ pub(crate) struct Terms {
     /// The clients it holds for (`$client`).
     pub(crate) clients: Option<Clients>,
     /// Names that it does not hold for, nor for what lies below them (`$denyallow`).
-    pub(crate) except: Box<[Name]>,
+    pub(crate) except: Except,
     /// What is answered where it blocks (`$dnsrewrite`, `;reply`); else what is configured.
     pub(crate) reply: Option<Reply>,
     /// Whether it holds for the names that its pattern does not match (`;invert`).
@@ -77,17 +81,24 @@ impl Terms {
     /// Whether a rule whose names match holds for this name and type; who asks is looked at by
     /// the matcher.
     pub(crate) fn hold(&self, name: &Name, qtype: u16) -> bool {
-        let fits = |types: &Types| types.numbers.contains(&qtype) != types.are_excluded;
+        let fits =
+            |types: &Types| types.numbers.binary_search(&qtype).is_ok() != types.are_excluded;
         // What leads to the very name that was asked is no answer.
         let leads_back = matches!(&self.reply, Some(Reply::Alias(target)) if **target == *name);
-        !leads_back
-            && self.types.as_ref().is_none_or(fits)
-            && !self.except.iter().any(|except| name.is_within(except))
+        !leads_back && self.types.as_ref().is_none_or(fits) && !self.except.covers(name)
     }
 
     /// Whether the rule spares some names, types or clients, so that it may be about every name.
     pub(crate) const fn are_narrow(&self) -> bool {
         self.types.is_some() || self.clients.is_some() || !self.except.is_empty()
+    }
+
+    /// Bytes held on the heap.
+    pub(crate) fn memory(&self) -> usize {
+        self.types.as_ref().map_or(0, |types| size_of_val(&*types.numbers))
+            + self.clients.as_ref().map_or(0, Clients::memory)
+            + self.except.memory()
+            + self.reply.as_ref().map_or(0, Reply::memory)
     }
 }
 
@@ -105,6 +116,33 @@ impl Types {
         excluded.dedup();
         (!excluded.is_empty()).then(|| Self { numbers: excluded.into(), are_excluded })
     }
+}
+
+impl Clients {
+    /// These clients without those, each once.
+    pub(crate) fn new(included: Vec<ClientPattern>, excluded: Vec<ClientPattern>) -> Self {
+        Self { included: each_once(included), excluded: each_once(excluded) }
+    }
+
+    fn memory(&self) -> usize {
+        let patterns = || self.included.iter().chain(&self.excluded);
+        let names = patterns().map(|pattern| match pattern {
+            ClientPattern::Network(..) => 0,
+            ClientPattern::Name(name) => name.len(),
+        });
+        patterns().count() * size_of::<ClientPattern>() + names.sum::<usize>()
+    }
+}
+
+/// The values in their order, without those that were there before; there are few.
+fn each_once(values: Vec<ClientPattern>) -> Box<[ClientPattern]> {
+    let mut known = Vec::with_capacity(values.len());
+    for value in values {
+        if !known.contains(&value) {
+            known.push(value);
+        }
+    }
+    known.into()
 }
 
 impl Reply {
@@ -126,7 +164,17 @@ impl Reply {
             _ => None,
         }
     }
+
+    /// Bytes held on the heap.
+    const fn memory(&self) -> usize {
+        if matches!(self, Self::Alias(_)) { size_of::<Name>() } else { 0 }
+    }
 }
+
+/// Most types of one rule: about as many as lists have words for.
+pub(crate) const MAX_TYPES: usize = 64;
+/// Most clients of one rule: all rules together cannot tell more apart.
+pub(crate) const MAX_CLIENTS: usize = Marks::COUNT;
 
 #[cfg(test)]
 mod tests {

@@ -106,6 +106,24 @@ fn one_table_of_rules_may_serve_several_groups() {
 }
 
 #[test]
+fn among_important_rules_too_the_answer_of_the_family_that_was_asked_for_decides() {
+    let all = GroupSet::default();
+    let matcher = compile(&[(
+        list("ads", Action::Block, all),
+        "||a.example^$important,dnsrewrite=192.0.2.1\n||a.example^$important,dnsrewrite=::5\n\
+         ||b.example^$important\n||b.example^$important,dnsrewrite=NXDOMAIN\n",
+    )]);
+    let line = |name: &str, qtype| {
+        let name = Name::parse(name).unwrap();
+        let question = Question { qtype, ..Question::new(&name, all) };
+        matcher.verdict(&question).found().map(|found| found.line)
+    };
+
+    assert_eq!((line("a.example", 1), line("a.example", 28)), (Some(1), Some(2)));
+    assert_eq!((line("b.example", 1), line("x.b.example", 28)), (Some(4), Some(4)));
+}
+
+#[test]
 fn a_dot_inside_a_label_is_no_label_boundary() {
     let all = GroupSet::default();
     let matcher = compile(&[(list("ads", Action::Block, all), "||ads.example^\n*a.test\n")]);

@@ -27,6 +27,13 @@ pub(crate) struct Entry<'a> {
     pub(crate) name: &'a [u8],
 }
 
+impl Entry<'_> {
+    /// Whether both are the same rule, whatever their lines.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        (self.hash, self.kind, self.name) == (other.hash, other.kind, other.name)
+    }
+}
+
 /// Where a block lies, and the least hash in it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Place {
@@ -345,7 +352,7 @@ const fn columns(count: usize) -> usize {
 
 /// Rules of a block: few enough that reading one to be sure of a name takes about a microsecond,
 /// enough that the table of blocks takes a quarter of an octet a rule.
-const BLOCK: usize = 64;
+pub(super) const BLOCK: usize = 64;
 /// Octets of a block of the longest names.
 const MAX_BLOCK: usize = columns(BLOCK) + BLOCK * (LINE + 1 + 255) + SUM;
 /// How hard the names are pressed: more takes several times as long for a twentieth less.

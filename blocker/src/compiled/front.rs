@@ -3,7 +3,7 @@
 use std::io;
 
 use super::Identity;
-use super::block::Place;
+use super::block::{BLOCK, Place};
 use super::storage::Storage;
 use super::wire::{SUM, array, damaged, is_whole, sum};
 
@@ -61,8 +61,10 @@ impl Front {
     }
 
     /// Where the notes begin.
-    pub(super) fn notes_at(&self) -> u64 {
-        self.blocks_end + self.blocks * PLACE as u64 + SUM as u64
+    pub(super) const fn notes_at(&self) -> u64 {
+        // Numbers that lead beyond all files are noticed where the file turns out to be shorter.
+        let table = self.blocks.saturating_mul(PLACE as u64).saturating_add(SUM as u64);
+        self.blocks_end.saturating_add(table)
     }
 
     /// Octets from there to the end.
@@ -90,10 +92,14 @@ pub(super) fn places(table: &[u8]) -> io::Result<Box<[Place]>> {
     }
     let (places, _) = table.as_chunks::<PLACE>();
     let number = |octets: &[u8], at| array(octets, at).map_or(0, u64::from_le_bytes);
-    Ok(places
-        .iter()
-        .map(|octets| Place::from_parts(number(octets, 0), number(octets, 8)))
-        .collect())
+    let place = |octets: &[u8; PLACE]| Place::from_parts(number(octets, 0), number(octets, 8));
+    let places: Box<[Place]> = places.iter().map(place).collect();
+    // Room is made for as many rules as the blocks say they have.
+    if places.iter().all(|place| (1..=BLOCK).contains(&place.count())) {
+        Ok(places)
+    } else {
+        Err(damaged())
+    }
 }
 
 /// How a compiled list begins.
@@ -108,3 +114,40 @@ pub(crate) const LENGTH: usize = NUMBERS + 4 * size_of::<u64>() + 1 + SUM;
 const PLACE: usize = 16;
 /// Most blocks of a list: more rules than an index can number.
 const MAX_BLOCKS: usize = 1 << 26;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_front_that_leads_beyond_the_file_is_refused() {
+        let whole = Front {
+            seed: 1,
+            identity: [0; 32],
+            blocks_end: LENGTH as u64,
+            blocks: 0,
+            rules: 0,
+            fewest_labels: 1,
+        };
+        let read = |front: Front| {
+            let octets = [front.write(), vec![0; SUM]].concat();
+            Front::read(&Storage::Memory(octets.into()))
+        };
+
+        assert!(read(Front { ..whole }).is_ok());
+        for far in [LENGTH as u64 + 1, 1 << 60, u64::MAX - 3, u64::MAX] {
+            assert!(read(Front { blocks_end: far, ..whole }).is_err(), "{far}");
+            assert!(read(Front { blocks: far, ..whole }).is_err(), "{far}");
+        }
+    }
+
+    #[test]
+    fn a_table_whose_blocks_have_none_or_too_many_rules_is_refused() {
+        let read = |count: u64| {
+            let packed = (LENGTH as u64) << 16 | count;
+            places(&table(&[Place::from_parts(7, packed)])).is_ok()
+        };
+
+        assert_eq!([0, 1, 64, 65, 65_535].map(read), [false, true, true, false, false]);
+    }
+}

@@ -17,6 +17,8 @@ pub(super) struct Runs {
     set_aside: BlockWriter,
     /// Behind which block each run that is set aside ends.
     ends: Vec<usize>,
+    /// Rules that repeat one of their run, and were not set aside.
+    duplicates: usize,
     fewest_labels: u8,
 }
 
@@ -40,7 +42,7 @@ impl Runs {
     pub(super) fn new(seed: Seed, scratch: Draft) -> io::Result<Self> {
         let set_aside = BlockWriter::new(scratch, 0, Packing::Plain)?;
         let open = Run::default();
-        Ok(Self { seed, open, set_aside, ends: Vec::new(), fewest_labels: u8::MAX })
+        Ok(Self { seed, open, set_aside, ends: Vec::new(), duplicates: 0, fewest_labels: u8::MAX })
     }
 
     /// Adds a rule for a name.
@@ -49,9 +51,15 @@ impl Runs {
         self.fewest_labels = self.fewest_labels.min(labels);
         self.open.push(hash, kind, line, crate::name::first(name));
         if self.open.rules.len() == RUN {
-            self.open.write(&mut self.set_aside)?;
-            self.ends.push(self.set_aside.blocks());
+            self.end_run()?;
         }
+        Ok(())
+    }
+
+    /// Ends the open run.
+    fn end_run(&mut self) -> io::Result<()> {
+        self.duplicates += self.open.write(&mut self.set_aside)?;
+        self.ends.push(self.set_aside.blocks());
         Ok(())
     }
 
@@ -66,8 +74,8 @@ impl Runs {
             self.open.sort();
             self.open.entries().try_for_each(|entry| merged.push(&entry))?;
         } else {
-            self.open.write(&mut self.set_aside)?;
-            self.ends.push(self.set_aside.blocks());
+            self.end_run()?;
+            merged.report.duplicates += self.duplicates;
             self.open = Run::default();
             merge_runs(self.set_aside, &self.ends, &mut merged)?;
         }
@@ -105,13 +113,24 @@ impl Run {
         })
     }
 
-    /// Sets the rules aside in order, and is empty again.
-    fn write(&mut self, writer: &mut BlockWriter) -> io::Result<()> {
+    /// Sets the rules aside in order, and is empty again; how many repeated the one before them,
+    /// so that a list of one line over and over takes no room.
+    fn write(&mut self, writer: &mut BlockWriter) -> io::Result<usize> {
         self.sort();
-        self.entries().try_for_each(|entry| writer.push(&entry))?;
+        let mut duplicates = 0;
+        let mut last: Option<Entry<'_>> = None;
+        for entry in self.entries() {
+            if last.is_some_and(|last| last.is_same(&entry)) {
+                duplicates += 1;
+                continue;
+            }
+            writer.push(&entry)?;
+            last = Some(entry);
+        }
         self.rules.clear();
         self.names.clear();
-        writer.close()
+        writer.close()?;
+        Ok(duplicates)
     }
 }
 
@@ -178,3 +197,29 @@ const RUN: usize = 1 << 17;
 const SHORT: usize = 1 << 13;
 /// Bits of a held rule that tell where its name begins.
 const NAME_BITS: u32 = 27;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::Name;
+    use crate::rule::Reach;
+    use crate::source::Action;
+
+    #[test]
+    fn one_line_over_and_over_takes_no_room_and_is_counted() {
+        let mut runs = Runs::new(Seed::new(1), Draft::memory()).unwrap();
+        let names = ["ads.example", "b.example"].map(|name| Name::parse(name).unwrap());
+        let kind = Kind::new(Action::Block, Reach::Exact);
+        for line in 1..=u32::try_from(2 * RUN + 10).unwrap() {
+            let name = if line % 1_000 == 999 { &names[1] } else { &names[0] };
+            runs.push(kind, line, name.as_octets()).unwrap();
+        }
+        assert_eq!(runs.set_aside.blocks(), 2);
+
+        let mut report = ListReport::default();
+        let written = runs.merge(Draft::memory(), &mut report).unwrap();
+
+        assert_eq!((written.rules, report.rules), (2, 2));
+        assert_eq!(report.duplicates, 2 * RUN + 8);
+    }
+}

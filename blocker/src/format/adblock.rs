@@ -1,7 +1,7 @@
 //! Adblock lines: anchors around a name, `@@` before it, modifiers after it, or a `/regex/`.
 
 use super::{name, options, plain};
-use crate::pattern::{Expression, Glob, Pattern, Start};
+use crate::pattern::{Expression, Glob, Pattern, Start, Trials};
 use crate::report::Reason;
 use crate::rule::{Rule, Target};
 use crate::source::Action;
@@ -29,7 +29,7 @@ pub(super) fn is_rule(line: &str) -> bool {
 ///
 /// What narrows a rule in ways that we cannot tell is never left out, as the rule would block too
 /// much without it.
-pub(super) fn parse(line: &str) -> Result<Rule, Reason> {
+pub(super) fn parse(line: &str, trials: &mut Trials) -> Result<Rule, Reason> {
     let (action, rule) = match line.strip_prefix("@@") {
         Some(rule) => (Action::Allow, rule),
         None => (Action::Block, line),
@@ -47,7 +47,8 @@ pub(super) fn parse(line: &str) -> Result<Rule, Reason> {
         Err(reason) if reason.is_not_dns() => return Err(reason),
         terms => terms,
     };
-    let target = body.target(terms.as_ref().ok().and_then(Option::as_ref).map(|terms| &**terms))?;
+    let known = terms.as_ref().ok().and_then(Option::as_deref);
+    let target = body.target(known, trials)?;
     let terms = terms?;
     if action == Action::Allow && terms.as_ref().is_some_and(|terms| terms.reply.is_some()) {
         return Err(Reason::AllowWithReply);
@@ -75,16 +76,13 @@ impl<'a> Body<'a> {
         (Self::Name(name), rest)
     }
 
-    fn target(&self, terms: Option<&Terms>) -> Result<Target, Reason> {
+    fn target(&self, terms: Option<&Terms>, trials: &mut Trials) -> Result<Target, Reason> {
         match self {
-            Self::Expression(text) => {
-                let expression = Expression::parse(text)?;
-                if expression.needs_slash() { Err(Reason::Path) } else { Ok(regex(expression)) }
-            }
+            Self::Expression(text) => Expression::parse(text, trials).map(regex),
             Self::Name("" | "*" | "*^" | "||*" | "||*^")
                 if terms.is_some_and(Terms::are_narrow) =>
             {
-                Expression::parse(EVERY_NAME).map(regex)
+                Expression::parse(EVERY_NAME, trials).map(regex)
             }
             Self::Name(text) => target(text),
         }

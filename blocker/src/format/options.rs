@@ -3,8 +3,8 @@
 
 use super::{adblock, name};
 use crate::record_type;
-use crate::report::Reason;
-use crate::terms::{Reply, Terms, Types};
+use crate::report::{Reason, check_count};
+use crate::terms::{MAX_TYPES, Reply, Terms, Types};
 
 /// Reads options with semicolons between them; no terms when there are none.
 ///
@@ -37,6 +37,7 @@ fn types(value: &str) -> Result<Types, Reason> {
         Some(list) => (true, list),
         None => (false, value),
     };
+    check_count("querytype", list.split(',').count(), MAX_TYPES)?;
     let number = |text: &str| record_type::number(text).ok_or_else(|| bad(text));
     let numbers = list.split(',').map(number).collect::<Result<Vec<_>, _>>()?;
     let (included, excluded) =

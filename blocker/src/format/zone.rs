@@ -68,7 +68,11 @@ impl Zone {
         }
         match record.owner {
             Some(APEX) => self.owner = None,
-            Some(owner) => self.owner = self.find_owner(owner)?,
+            Some(owner) => {
+                // Where it is refused, lines without an owner must not go to the one before.
+                self.owner = None;
+                self.owner = self.find_owner(owner)?;
+            }
             None if self.owner.is_none() => return Err(Reason::SeveralNames),
             None => {}
         }

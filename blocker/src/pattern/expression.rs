@@ -7,6 +7,7 @@ use regex_automata::util::syntax;
 use regex_syntax::hir::{Class, Hir, HirKind};
 use regex_syntax::{Error, ParserBuilder};
 
+use crate::budget::MAX_REGEXES;
 use crate::report::Reason;
 
 mod dialect;
@@ -20,15 +21,32 @@ pub(crate) struct Expression {
     text: Box<str>,
     regex: Regex,
     literal: Option<Box<str>>,
-    needs_slash: bool,
+}
+
+/// How many more expressions of a text may be compiled, whatever comes of them.
+#[derive(Debug)]
+pub(crate) struct Trials(usize);
+
+impl Default for Trials {
+    fn default() -> Self {
+        Self(MAX_TRIALS)
+    }
+}
+
+impl Trials {
+    fn take(&mut self) -> Result<(), Reason> {
+        self.0 = self.0.checked_sub(1).ok_or(Reason::TooManyPatterns)?;
+        Ok(())
+    }
 }
 
 impl Expression {
     /// Compiles the text between the slashes.
     ///
     /// # Errors
-    /// When it is no regular expression, or one that takes too much memory.
-    pub(crate) fn parse(text: &str) -> Result<Self, Reason> {
+    /// When it is no regular expression, can only match addresses of pages, takes too much memory,
+    /// or is one too many.
+    pub(crate) fn parse(text: &str, trials: &mut Trials) -> Result<Self, Reason> {
         if text.len() > MAX_REGEX_LENGTH {
             return Err(Reason::RegexTooLarge);
         }
@@ -36,6 +54,11 @@ impl Expression {
         parser.unicode(false).utf8(false).case_insensitive(true).nest_limit(MAX_REGEX_NESTING);
         let hir =
             parser.build().parse(&dialect::translate(text)?).map_err(|error| bad_regex(&error))?;
+        let literals = Literals::of(&hir);
+        if literals.has_slash {
+            return Err(Reason::Path);
+        }
+        trials.take()?;
         let config = Regex::config()
             .nfa_size_limit(Some(MAX_REGEX_SIZE))
             .hybrid_cache_capacity(MAX_REGEX_CACHE)
@@ -48,14 +71,7 @@ impl Expression {
                 Some(_) => Reason::RegexTooLarge,
                 None => Reason::BadRegex(error.to_string().into()),
             })?;
-        let literals = Literals::of(&hir);
-        let needs_slash = literals.has_slash;
-        Ok(Self { text: text.into(), regex, literal: literals.longest(), needs_slash })
-    }
-
-    /// Whether every match has a slash or a colon in it, as the addresses of pages have.
-    pub(crate) const fn needs_slash(&self) -> bool {
-        self.needs_slash
+        Ok(Self { text: text.into(), regex, literal: literals.longest() })
     }
 
     /// Text that occurs in every match, if the expression has any.
@@ -96,6 +112,7 @@ fn bad_regex(error: &Error) -> Reason {
 struct Literals {
     run: String,
     longest: String,
+    /// Whether every match has a slash or a colon in it, as the addresses of pages have.
     has_slash: bool,
 }
 
@@ -165,6 +182,9 @@ fn single_letter(class: &Class) -> Option<u8> {
 
 /// Longest expression: ten times the longest one seen in public lists.
 const MAX_REGEX_LENGTH: usize = 2_000;
+/// Expressions of a text that are compiled: as many as a list may have and some to refuse. Finding
+/// out that one is too large takes as long as making another.
+const MAX_TRIALS: usize = MAX_REGEXES + 200;
 /// Deepest nesting of groups, which bounds the parser's and our own recursion.
 const MAX_REGEX_NESTING: u32 = 50;
 /// Bytes of one compiled expression: common ones take 2-20 KiB, `(a{100}){100}` far more.
@@ -175,6 +195,10 @@ const MAX_REGEX_CACHE: usize = 64 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(text: &str) -> Result<Expression, Reason> {
+        Expression::parse(text, &mut Trials::default())
+    }
 
     #[test]
     fn the_literal_is_what_every_match_contains() {
@@ -192,7 +216,7 @@ mod tests {
         ];
 
         for (text, expected) in cases {
-            let expression = Expression::parse(text).unwrap();
+            let expression = parse(text).unwrap();
             let literal = expression.literal();
             let is_right = literal == expected
                 || expected.zip(literal).is_some_and(|(whole, part)| whole.contains(part));
@@ -207,10 +231,10 @@ mod tests {
         let cases = ["((a{100}){100}){100}", &long];
 
         for text in cases {
-            assert_eq!(Expression::parse(text).unwrap_err(), Reason::RegexTooLarge);
+            assert_eq!(parse(text).unwrap_err(), Reason::RegexTooLarge);
         }
         for text in ["(", "[", "a**", "a{", r"x\", &nested] {
-            assert!(matches!(Expression::parse(text), Err(Reason::BadRegex(_))), "{text}");
+            assert!(matches!(parse(text), Err(Reason::BadRegex(_))), "{text}");
         }
     }
 
@@ -222,13 +246,13 @@ mod tests {
             (r"^(https?://)?ads\.", false),
             (r"^ads[./]", false),
         ] {
-            assert_eq!(Expression::parse(text).unwrap().needs_slash(), expected, "{text}");
+            assert_eq!(parse(text).is_err_and(|error| error == Reason::Path), expected, "{text}");
         }
     }
 
     #[test]
     fn classes_are_those_of_ascii() {
-        let expression = Expression::parse(r"^[[:alpha:]]+\d\D*\.EXAMPLE(?#one)$").unwrap();
+        let expression = parse(r"^[[:alpha:]]+\d\D*\.EXAMPLE(?#one)$").unwrap();
 
         assert!(expression.matches("ad1.example"));
         assert!(expression.matches("ad1x.example"));

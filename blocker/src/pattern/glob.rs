@@ -56,9 +56,17 @@ impl Glob {
         Ok(Self { start, text: text.into() })
     }
 
-    /// The longest run of characters between wildcards.
+    /// The longest run of characters between wildcards, the first of equal ones. A last label
+    /// alone, as `.com`, tells so few names apart that any other run is better.
     pub(super) fn literal(&self) -> &str {
-        self.text.split('*').max_by_key(|piece| piece.len()).unwrap_or_default()
+        let end = self.text.rsplit('*').next().unwrap_or_default();
+        let is_last_label = end.rfind('.') == Some(0);
+        let end = if is_last_label { end } else { "" };
+        let others = self.text.strip_suffix(end).unwrap_or(&self.text);
+        // The last of equal ones is taken, hence from behind.
+        let has_letter = |piece: &&str| piece.bytes().any(|byte| byte.is_ascii_alphanumeric());
+        let longest = others.rsplit('*').filter(has_letter).max_by_key(|piece| piece.len());
+        longest.unwrap_or(end)
     }
 
     /// Whether the name with this text matches. Takes the leftmost place for each piece, which is
@@ -155,6 +163,26 @@ mod tests {
         for (start, pattern, text, expected) in cases {
             let glob = Glob::parse(start, pattern).unwrap();
             assert_eq!(glob.matches(text), expected, "{glob} on {text}");
+        }
+    }
+
+    #[test]
+    fn the_literal_is_the_run_that_tells_most_names_apart() {
+        let cases = [
+            ("a12*.com", "a12"),
+            ("a*.example", "a"),
+            ("ads*web", "ads"),
+            ("*ads*web*", "ads"),
+            ("ad*banner*x.com", "banner"),
+            ("ad*.x.com", ".x.com"),
+            ("a*banner", "banner"),
+            ("ads.*", "ads."),
+            ("*.*.com", ".com"),
+            ("a*.", "a"),
+        ];
+
+        for (text, expected) in cases {
+            assert_eq!(Glob::parse(Start::Name, text).unwrap().literal(), expected, "{text}");
         }
     }
 

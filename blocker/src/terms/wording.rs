@@ -24,7 +24,7 @@ impl Display for Terms {
             out.item(format_args!("client={clients}"))?;
         }
         if !self.except.is_empty() {
-            out.item(format_args!("denyallow={}", Joined(&self.except)))?;
+            out.item(format_args!("denyallow={}", self.except))?;
         }
         match &self.reply {
             Some(Reply::Addresses(Some(v4), Some(v6))) => {

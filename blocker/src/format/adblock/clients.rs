@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use super::split::{split, unquote};
-use crate::report::Reason;
-use crate::terms::{ClientPattern, Clients};
+use crate::report::{Reason, check_count};
+use crate::terms::{ClientPattern, Clients, MAX_CLIENTS};
 
 /// Reads clients with bars between them; those behind `~` are left out.
 ///
@@ -19,7 +19,8 @@ pub(super) fn parse(value: &str) -> Result<Clients, Reason> {
         };
         list.push(unquote(text).and_then(pattern).ok_or_else(|| bad(each))?);
     }
-    Ok(Clients { included: included.into(), excluded: excluded.into() })
+    check_count("client", included.len() + excluded.len(), MAX_CLIENTS)?;
+    Ok(Clients::new(included, excluded))
 }
 
 fn pattern(text: String) -> Option<ClientPattern> {

@@ -5,8 +5,8 @@ use super::pages::is_page_only;
 use super::rewrite;
 use super::split::split;
 use crate::record_type;
-use crate::report::Reason;
-use crate::terms::{Terms, Types};
+use crate::report::{Reason, check_count};
+use crate::terms::{Except, MAX_EXCEPT, MAX_TYPES, Terms, Types};
 
 /// Reads modifiers with commas between them; no terms when they say nothing.
 ///
@@ -31,7 +31,9 @@ fn add(terms: &mut Terms, name: &str, value: &str) -> Result<(), Reason> {
         "dnstype" => set_once(&mut terms.types, "dnstype", types(value)?)?,
         "client" => set_once(&mut terms.clients, "client", clients::parse(value)?)?,
         "denyallow" if terms.except.is_empty() => {
-            terms.except = value.split('|').map(crate::format::name).collect::<Result<_, _>>()?;
+            check_count("denyallow", value.split('|').count(), MAX_EXCEPT)?;
+            let names = value.split('|').map(crate::format::name);
+            terms.except = Except::new(&names.collect::<Result<Vec<_>, _>>()?);
         }
         "denyallow" => return Err(Reason::Twice("denyallow")),
         "dnsrewrite" => {
@@ -53,6 +55,7 @@ fn types(value: &str) -> Result<Types, Reason> {
         found: found.into(),
         wanted: "record types, such as `A|AAAA` or `~HTTPS`",
     };
+    check_count("dnstype", value.split('|').count(), MAX_TYPES)?;
     let (mut included, mut excluded) = (Vec::new(), Vec::new());
     for each in value.split('|') {
         let (list, text) = match each.strip_prefix('~') {

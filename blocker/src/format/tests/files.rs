@@ -149,3 +149,25 @@ fn formats_may_be_mixed_and_every_system_ends_lines_its_own_way() {
         ]
     );
 }
+
+#[test]
+fn a_text_has_so_many_expressions_compiled() {
+    let refused = "/((a{100}){100}){100}/\n".repeat(200);
+    let taken = "/a/\n".repeat(1_999);
+    let paths = "/\\/((a{100}){100}){100}/\n".repeat(100);
+    let shown = read_file(&format!("{refused}{taken}{paths}/^one/\n/^two/\nads.example"));
+
+    let last = &shown[shown.len() - 3..];
+    assert_eq!(last[0], "/^one/");
+    assert!(last[1].starts_with("/^two/: there are too many"), "{}", last[1]);
+    assert_eq!(last[2], "ads.example");
+}
+
+#[test]
+fn what_follows_a_refused_owner_is_not_said_of_the_one_before() {
+    let shown = read_file("ads.example CNAME .\na..b A 192.0.2.1\n  AAAA 2001:db8::7\n");
+
+    assert_eq!(shown[0], "ads.example$dnsrewrite=NXDOMAIN");
+    assert!(shown[1].starts_with("a..b A 192.0.2.1: "), "{}", shown[1]);
+    assert!(shown[2].starts_with("AAAA 2001:db8::7: "), "{}", shown[2]);
+}

@@ -13,7 +13,7 @@ fn normal(line: &str) -> Result<String, Reason> {
 }
 
 /// Lines, and the normal form of each.
-const NORMAL_FORMS: [(&str, &str); 37] = [
+const NORMAL_FORMS: [(&str, &str); 39] = [
     ("||ads.example^$important,dnstype=AAAA|A", "||ads.example^$important,dnstype=A|AAAA"),
     ("||ads.example^$dnstype=TYPE65", "||ads.example^$dnstype=HTTPS"),
     ("||ads.example^$dnstype=type65280", "||ads.example^$dnstype=TYPE65280"),
@@ -24,6 +24,8 @@ const NORMAL_FORMS: [(&str, &str); 37] = [
     (r"||ads.example^$client=a\, b\|c", r"||ads.example^$client='a\, b\|c'"),
     ("||ads.example^$client=\"a, b|c\"", r"||ads.example^$client='a\, b\|c'"),
     ("||ads.example^$denyallow=bücher.example", "||ads.example^$denyallow=xn--bcher-kva.example"),
+    ("||ads.example^$denyallow=net|a.com|net|com", "||ads.example^$denyallow=a.com|com|net"),
+    ("||ads.example^$client=tv|10.0.0.1|tv|10.0.0.1", "||ads.example^$client='tv'|10.0.0.1/32"),
     ("||ads.example^$dnsrewrite=0.0.0.0", "||ads.example^$dnsrewrite=0.0.0.0"),
     ("||ads.example^$dnsrewrite=::", "||ads.example^$dnsrewrite=0.0.0.0"),
     (
@@ -108,6 +110,37 @@ fn a_value_that_cannot_be_used_is_named() {
             other => panic!("{line}: {other:?}"),
         }
     }
+}
+
+#[test]
+fn one_rule_has_room_for_so_many_values() {
+    let cases = [
+        ("||example^$denyallow=", "denyallow", 1_000, "n#.example", "|"),
+        ("||example^$client=", "client", 64, "10.0.0.#", "|"),
+        ("||example^$dnstype=", "dnstype", 64, "TYPE3#", "|"),
+        ("/ads/;querytype=", "querytype", 64, "TYPE3#", ","),
+    ];
+
+    for (line, option, most, value, bar) in cases {
+        let values = |count: usize| {
+            let value = |number: usize| value.replace('#', &number.to_string());
+            (0..count).map(value).collect::<Vec<_>>().join(bar)
+        };
+        assert!(read(&format!("{line}{}", values(most))).is_ok(), "{option}");
+        let refused = read(&format!("{line}{}", values(most + 1)));
+        assert_eq!(refused.map(|_| ()), Err(Reason::TooManyValues { option, most }), "{option}");
+    }
+}
+
+#[test]
+fn all_that_a_rule_names_is_counted_as_memory() {
+    let memory = |line: &str| read(line).unwrap()[0].memory();
+    let bare = memory("||example^$dnstype=A");
+
+    let names: Vec<_> = (0..1_000).map(|number| format!("n{number}.example")).collect();
+    assert!(memory(&format!("||example^$dnstype=A,denyallow={}", names.join("|"))) > bare + 25_000);
+    assert!(memory(&format!("||example^$dnstype=A,client={}", "x".repeat(500))) > bare + 500);
+    assert!(memory("||example^$dnstype=A,dnsrewrite=a.example") > bare + 200);
 }
 
 #[test]
