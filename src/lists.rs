@@ -32,10 +32,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use blocker::{BuildError, ListReport};
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
-use tokio::time::Instant;
+use tokio::{task::JoinError, time::Instant};
 
 use crate::{
+    causes,
     config::{Config, List, ListSource},
     policy::Lists,
     upstream::Upstream,
@@ -65,6 +67,16 @@ pub enum Which {
     Due,
 }
 
+/// Which files of lists are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reading {
+    /// Those at rest; of one that somebody may be writing just now, what was read before stays.
+    #[default]
+    AtRest,
+    /// All of them, as they are now: somebody has asked for that.
+    All,
+}
+
 /// Everything that is known of the lists' texts and how they did.
 pub struct ListStore {
     copies: Copies,
@@ -74,9 +86,23 @@ pub struct ListStore {
     schedule: Schedule,
     status: Mutex<Vec<ListStatus>>,
     refused: Mutex<Refused>,
+    /// By which lists count; none before the first were published.
+    in_force: Mutex<Option<Arc<Config>>>,
     /// Held while a text is compiled to be judged: several at once would take several times the
     /// memory.
-    weighing: tokio::sync::Mutex<()>,
+    weighing: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// Why lists are not put into force.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// They do not go together in one matcher.
+    #[error("the lists cannot be put into force")]
+    Join(#[from] BuildError),
+    /// Compiling ended before its time.
+    #[error("compiling lists ended by a defect of ours; please report it")]
+    Defect(#[from] JoinError),
 }
 
 /// How often which list's text was refused, and why.
@@ -105,24 +131,53 @@ impl ListStore {
             schedule: Schedule::new(seed),
             status: Mutex::default(),
             refused: Mutex::default(),
-            weighing: tokio::sync::Mutex::default(),
+            in_force: Mutex::default(),
+            weighing: Arc::default(),
         }
     }
 
     /// Compiles what is at hand: files, inline lists and kept copies.
-    pub async fn load(self: &Arc<Self>, config: &Arc<Config>) -> Lists {
+    ///
+    /// # Errors
+    /// Where they cannot be put into force; what is in force can stay, and is told to be stale.
+    pub async fn load(
+        self: &Arc<Self>,
+        config: &Arc<Config>,
+        reading: Reading,
+    ) -> Result<Lists, LoadError> {
         let (store, of) = (self.clone(), config.clone());
-        let compile = move || {
-            let lists = store.compile(&of);
-            store.forget_all_but(&of);
-            lists
+        let compiling = tokio::task::spawn_blocking(move || store.compile(&of, reading));
+        let compiled = match compiling.await {
+            Ok(compiled) => compiled.map_err(LoadError::from),
+            Err(error) => Err(error.into()),
         };
-        match tokio::task::spawn_blocking(compile).await {
-            Ok(lists) => lists,
-            Err(error) => {
-                tracing::error!(%error, "compiling lists ended by a defect of ours; no list counts");
-                Lists { are_loaded: true, ..Lists::default() }
-            }
+        compiled.inspect_err(|error| self.note_not_in_force(config, &causes::one_line(error)))
+    }
+
+    fn note_not_in_force(&self, config: &Config, error: &str) {
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        let lists = config.lists.iter().filter(|list| list.enabled);
+        let noted = lists.map(|list| {
+            let before = status.iter().find(|status| status.name == list.name).cloned();
+            let none = || ListStatus::new(list, &ListReport::default(), None, None);
+            before.unwrap_or_else(none).not_renewed(error)
+        });
+        *status = noted.collect();
+    }
+
+    /// Notes by which configuration lists count from now on: what was asked for by another is worth
+    /// nothing any more, unless that has the same list.
+    pub fn note_in_force(&self, config: &Arc<Config>) {
+        *self.in_force.lock().unwrap_or_else(PoisonError::into_inner) = Some(config.clone());
+    }
+
+    /// Forgets what belongs to none of the lists that are configured: copies, compiled forms, and
+    /// how they did.
+    pub async fn forget_all_but(self: &Arc<Self>, config: &Arc<Config>) {
+        let (store, config) = (self.clone(), config.clone());
+        let forgotten = tokio::task::spawn_blocking(move || store.forget_lists_but(&config)).await;
+        if let Err(error) = forgotten {
+            tracing::error!(%error, "forgetting old lists ended by a defect of ours");
         }
     }
 
@@ -177,8 +232,7 @@ impl ListStore {
         refused.iter().map(|((list, reason), times)| (list.clone(), *reason, *times)).collect()
     }
 
-    /// Forgets all lists but those that are configured.
-    fn forget_all_but<'c>(&self, config: &'c Config) {
+    fn forget_lists_but<'c>(&self, config: &'c Config) {
         let url = |list: &'c List| match &list.source {
             ListSource::Url(url) => Some(url.as_str()),
             ListSource::Path(_) | ListSource::Inline(_) | ListSource::Service(_) => None,
@@ -198,7 +252,7 @@ impl ListStore {
     }
 }
 
-/// Downloads under way; dropping it ends them, and what has arrived is kept.
+/// Downloads under way; dropping it ends them, and what has become a copy stays one.
 pub struct Downloads<'a> {
     store: &'a Arc<ListStore>,
     config: &'a Config,

@@ -169,6 +169,30 @@ async fn a_list_that_is_added_later_does_not_stop_the_answers() {
 }
 
 #[tokio::test]
+async fn a_download_for_an_old_configuration_does_not_count_in_the_new_one() {
+    let host = ListHost::start("||ads.example^\n||precious.example^").await;
+    let shut = host.shut().await;
+    let lab = Lab::builder().upstream(Fake::new()).config(&host.block("")).without_waiting();
+    let lab = lab.start().await;
+    while host.asked().is_empty() {
+        tokio::task::yield_now().await;
+    }
+
+    let config = format!("blocking.canaries = ['precious.example']\n{}", host.block(""));
+    let open = async {
+        while host.asked().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        drop(shut);
+    };
+    tokio::join!(lab.reload(&config), open);
+    lab.reload(&config).await;
+
+    assert_eq!(lab.sample("dnsward_rules").await, 0);
+    assert_eq!(lab.sample("dnsward_list_up{list=\"remote\"}").await, 0);
+}
+
+#[tokio::test]
 async fn files_that_are_not_ours_stay_where_they_are() {
     let directory = tempfile::tempdir().unwrap();
     let lists = directory.path().join("lists");

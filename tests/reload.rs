@@ -1,6 +1,40 @@
 //! New configurations and lists while queries come in.
 
-use crate::lab::{Fake, Lab, list};
+use std::{
+    fs::{File, OpenOptions},
+    io::Write as _,
+    path::Path,
+    process::Command,
+};
+
+use axum::http::{HeaderMap, StatusCode};
+use tokio::task::spawn_blocking;
+
+use crate::lab::{Fake, Lab, ListHost, list};
+
+/// A list that is not read to its end before the test wants it: a pipe of the file system.
+fn slow_list(path: &Path) -> String {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    format!("[[lists]]\nname = 'slow'\npath = '{}'\n", path.display())
+}
+
+/// Waits until somebody wants to read the pipe, who then waits for `let_go`.
+async fn reader_of(path: &Path) -> File {
+    let path = path.to_owned();
+    let open = move || {
+        let _reader_is_there = File::create(&path).unwrap();
+        // Whoever holds both ends never sees the pipe break between two readings.
+        OpenOptions::new().read(true).write(true).open(&path).unwrap()
+    };
+    spawn_blocking(open).await.unwrap()
+}
+
+/// Lets the pipe be read to its end.
+async fn let_go(mut pipe: File) {
+    // More than a pipe holds: all of it is only taken when somebody reads.
+    let write = move || pipe.write_all(&[b'#'; 100_000]).unwrap();
+    spawn_blocking(write).await.unwrap();
+}
 
 #[tokio::test]
 async fn a_changed_file_counts_after_a_reload() {
@@ -48,4 +82,54 @@ async fn who_may_ask_and_local_names_change_without_a_restart() {
     assert_eq!(lab.ask("nas.lan", "A").await.addresses(), ["192.168.1.2"]);
     lab.reload(&format!("dns.allow_from = ['192.0.2.1']\n{record}")).await;
     assert_eq!(lab.ask("nas.lan", "A").await.rcode(), 5);
+}
+
+#[tokio::test]
+async fn a_reload_that_is_out_of_date_takes_nothing_from_the_one_after_it() {
+    let host = ListHost::start("").await;
+    host.now_sends(StatusCode::OK, &[("etag", "\"first\"")], b"||ads.example^");
+    let lab = Lab::builder().upstream(Fake::new()).with_data_dir().config(&host.block(""));
+    let lab = lab.start().await;
+    let pipe = lab.path("pipe");
+    let slow = slow_list(&pipe);
+
+    let reader = tokio::select! {
+        () = lab.reload(&slow) => panic!("its list is not read yet"),
+        reader = reader_of(&pipe) => reader,
+    };
+    let config = host.block("");
+    tokio::join!(lab.reload(&config), let_go(reader));
+
+    // Whatever still goes on has time to do harm.
+    for _ in 0..5 {
+        lab.reload(&config).await;
+    }
+
+    let asked = host.asked();
+    let is_known = |asked: &HeaderMap| asked.contains_key("if-none-match");
+    assert!(asked.len() == 7 && asked[1..].iter().all(is_known), "the copy stays: {asked:?}");
+    assert_eq!(lab.sample("dnsward_list_rules{list=\"remote\"}").await, 1);
+    assert_eq!(lab.ask("ads.example", "A").await.ede(), [(15, "remote".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_reload_that_nobody_waits_for_counts_all_the_same() {
+    let lab = Lab::builder().upstream(Fake::new()).start().await;
+    let pipe = lab.path("pipe");
+    let config = format!("{}{}", slow_list(&pipe), list("ads", &["||ads.example^"]));
+
+    let reader = tokio::select! {
+        () = lab.reload(&config) => panic!("its list is not read yet"),
+        reader = reader_of(&pipe) => reader,
+    };
+    let other = list("other", &["||other.example^"]);
+    tokio::select! {
+        biased;
+        () = lab.reload(&other) => panic!("the first is not done"),
+        () = std::future::ready(()) => {}
+    }
+    let_go(reader).await;
+
+    lab.comes_to_block("other.example").await;
+    assert_eq!(lab.ask("ads.example", "A").await.rcode(), 3);
 }

@@ -248,6 +248,27 @@ async fn the_guard_compares_over_a_restart_until_the_operator_overrules_it() {
 }
 
 #[tokio::test]
+async fn the_guard_compares_with_what_was_restored_from_a_backup() {
+    let (data, restored) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let host = ListHost::start(&rules(1000)).await;
+    drop(Lab::builder().config(&format!("{}{}", at(data.path()), host.block(""))).start().await);
+    fs::create_dir(restored.path().join("lists")).unwrap();
+    for file in fs::read_dir(data.path().join("lists")).unwrap().map(|file| file.unwrap()) {
+        let copy = restored.path().join("lists").join(file.file_name());
+        // A new file has a new time of writing.
+        fs::write(copy, fs::read(file.path()).unwrap()).unwrap();
+    }
+    host.now_serves(StatusCode::OK, &rules(10));
+
+    let config = format!("{}{}", at(restored.path()), host.block(""));
+    let lab = Lab::builder().config(&config).start().await;
+    lab.reload(&config).await;
+
+    assert_eq!((lab.sample("dnsward_rules").await, is_up(&lab).await), (1000, false));
+    assert_eq!(times_refused(&lab, "shrunk").await, 1);
+}
+
+#[tokio::test]
 async fn only_the_pinned_text_counts() {
     let (good, bad) = (rules(100), rules(20));
     let host = ListHost::start(&good).await;

@@ -20,7 +20,7 @@ use std::{net::IpAddr, rc::Rc, sync::Arc, time::Duration};
 use dnsward::{
     config::{Config, Environment},
     listener::answer_packet,
-    lists::ListStore,
+    lists::{ListStore, Reading},
     pipeline::{Pipeline, Worker},
     policy::Policy,
     query::{self, Transport},
@@ -65,7 +65,7 @@ impl Story {
         let config = parse(toml);
         self.pipeline.upstream.reconfigure(&config).unwrap();
         let store = Arc::new(ListStore::new(&config, self.pipeline.upstream.clone()));
-        let lists = store.load(&config).await;
+        let lists = store.load(&config, Reading::All).await.unwrap();
         self.pipeline
             .published
             .replace(config.clone(), Policy::new(config, lists, Timestamp::now()));

@@ -10,7 +10,7 @@ use crate::{
     cache::Cache,
     causes,
     config::Config,
-    lists::{ListStatus, ListStore},
+    lists::{ListStatus, ListStore, Reading},
     policy::Policy,
     upstream::Upstream,
 };
@@ -35,7 +35,10 @@ impl Offline {
             Exit::Config
         })?;
         let store = ListStore::for_reading(&config, upstream);
-        let lists = store.compile(&config);
+        let lists = store.compile(&config, Reading::All).map_err(|error| {
+            error_line(causes::one_line(&error));
+            Exit::Config
+        })?;
         let policy = Policy::new(config.clone(), lists, Timestamp::now());
         Ok(Self { config, policy, lists: store.status() })
     }

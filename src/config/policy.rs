@@ -27,6 +27,10 @@ const DEFAULT_GROUP: &str = "default";
 /// Groups are bits of one machine word, so that membership costs one instruction a rule.
 const MAX_GROUPS: usize = 64;
 
+/// Lists that count at a time: a rule names the sets of lists that it is in by a number, and more of
+/// them do not go together in one matcher.
+const MAX_LISTS: usize = 1024;
+
 /// How often a list is downloaded again unless it says otherwise.
 const DEFAULT_REFRESH: Duration = Duration::from_secs(86_400);
 
@@ -344,7 +348,8 @@ fn read_name(section: &mut Section<'_>, key: &'static str) -> Option<Name> {
     is_set.then_some(name)
 }
 
-/// The rules that join several blocks: unique list names, no more groups than there are bits.
+/// The rules that join several blocks: unique list names, and no more lists and groups than a rule
+/// can name.
 pub(super) fn check_names(config: &Config, root: &mut Section<'_>) {
     let mut seen = HashSet::new();
     for (number, list) in config.lists.iter().enumerate() {
@@ -352,6 +357,10 @@ pub(super) fn check_names(config: &Config, root: &mut Section<'_>) {
             let key = format!("lists[{number}].name");
             root.problem(&key, "is taken", format_args!("`{}`", list.name), "a name of its own");
         }
+    }
+    let count = config.lists.iter().filter(|list| list.enabled).count();
+    if count > MAX_LISTS {
+        root.problem("lists", "are too many", count, &format!("{MAX_LISTS} that are enabled"));
     }
     let count = config.group_names().len();
     if count > MAX_GROUPS {

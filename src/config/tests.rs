@@ -143,6 +143,19 @@ fn what_is_wrong_with_a_single_key_is_said() {
 }
 
 #[test]
+fn more_lists_than_a_matcher_can_have_are_refused() {
+    let lists = |count: usize| -> String {
+        let list = |number| format!("[[lists]]\nname = '{number}'\ninline = []\n");
+        (0..count).map(list).collect()
+    };
+
+    assert!(parse(&lists(1024)).is_ok());
+    let problems = parse(&lists(1025)).unwrap_err();
+    assert_eq!(problems, ["lists: are too many (found 1025, allowed 1024 that are enabled)"]);
+    assert!(parse(&format!("{}enabled = false", lists(1025))).is_ok());
+}
+
+#[test]
 fn the_environment_overrides_every_kind_of_key() {
     let config = with_environment([
         ("DNSWARD__CACHE__MAX_BYTES", "32MiB"),

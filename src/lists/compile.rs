@@ -6,13 +6,16 @@
 use std::{
     io,
     sync::{Arc, PoisonError},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
-use blocker::{BuildError, CompiledList, ListReport, Matcher, MatcherBuilder, Name, Source};
+use blocker::{BuildError, ListReport, Matcher, MatcherBuilder, Name, Source};
 
 use super::{
-    ListStatus, ListStore, NOT_YET, compiled::Candidate, measure::Measures, status::problem_of,
+    ListStatus, ListStore, NOT_YET, Reading,
+    compiled::{Candidate, Held},
+    measure::Measures,
+    status::problem_of,
     text::Text,
 };
 use crate::{
@@ -27,66 +30,79 @@ const ATTEMPTS: usize = 2;
 /// A list, compiled; or why it is not.
 struct Part<'c> {
     list: &'c List,
-    compiled: Result<(Arc<CompiledList>, SystemTime), String>,
+    compiled: Result<Held, String>,
 }
 
 impl ListStore {
     /// Compiles what is at hand; takes a while.
-    pub(crate) fn compile(&self, config: &Config) -> Lists {
+    ///
+    /// # Errors
+    /// Where the lists cannot be joined in one matcher; how they do is told as before then.
+    pub(crate) fn compile(&self, config: &Config, reading: Reading) -> Result<Lists, BuildError> {
         let started = Instant::now();
-        let (parts, matcher) = self.compile_parts(config);
+        let (parts, matcher) = self.compile_parts(config, reading)?;
         tell(&matcher, started.elapsed());
         let are_loaded = !parts.iter().any(Part::is_pending);
         let status = status(&parts, &matcher);
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
         let compiled = parts.iter().filter(|part| part.compiled.is_ok());
         let names = compiled.map(|part| Arc::from(part.list.name.as_str())).collect();
-        Lists { matcher: Arc::new(matcher), names, are_loaded }
+        Ok(Lists { matcher: Arc::new(matcher), names, are_loaded })
     }
 
-    fn compile_parts<'c>(&self, config: &'c Config) -> (Vec<Part<'c>>, Matcher) {
-        let mut parts = Vec::new();
-        for _ in 0..ATTEMPTS {
+    fn compile_parts<'c>(
+        &self,
+        config: &'c Config,
+        reading: Reading,
+    ) -> Result<(Vec<Part<'c>>, Matcher), BuildError> {
+        let mut attempts = 1;
+        loop {
             let lists = config.lists.iter().filter(|list| list.enabled);
-            parts = lists.map(|list| self.compile_list(list)).collect();
+            let parts: Vec<_> = lists.map(|list| self.compile_list(list, reading)).collect();
             match self.join(config, &parts) {
-                Ok(matcher) => return (parts, matcher),
-                Err(BuildError::Unreadable(error)) => {
+                Ok(matcher) => return Ok((parts, matcher)),
+                Err(BuildError::Unreadable(error)) if attempts < ATTEMPTS => {
                     tracing::warn!(%error, "a compiled list is damaged; all are compiled again");
                     self.compiled.distrust();
+                    attempts += 1;
                 }
-                Err(error) => {
-                    tracing::error!(%error, "no list counts");
-                    break;
-                }
+                Err(error) => return Err(error),
             }
         }
-        (parts, Matcher::default())
     }
 
     fn join(&self, config: &Config, parts: &[Part<'_>]) -> Result<Matcher, BuildError> {
         let groups = Groups::new(config);
         let mut builder = MatcherBuilder::new(self.compiled.seed());
         for Part { list, compiled } in parts {
-            if let Ok((compiled, _)) = compiled {
+            if let Ok(Held { list: rules, .. }) = compiled {
                 let groups = groups.set(&list.groups);
                 let source = Source { name: &list.name, action: list.action, groups };
-                builder.add(&source, list.mode, compiled.clone());
+                builder.add(&source, list.mode, rules.clone());
             }
         }
         builder.build()
     }
 
-    fn compile_list<'c>(&self, list: &'c List) -> Part<'c> {
+    fn compile_list<'c>(&self, list: &'c List, reading: Reading) -> Part<'c> {
+        if let Some(held) = self.held_for_now(list, reading) {
+            return Part { list, compiled: Ok(held) };
+        }
         let compiled = match self.text(list) {
             None => Err(NOT_YET.to_owned()),
             Some(Err(error)) => Err(error),
-            Some(Ok(text)) => match self.compiled.of(&origin(list), &text) {
-                Ok(compiled) => Ok((compiled, text.loaded)),
-                Err(error) => Err(causes::one_line(&error)),
-            },
+            Some(Ok(text)) => {
+                self.compiled.of(&origin(list), &text).map_err(|error| causes::one_line(&error))
+            }
         };
         Part { list, compiled }
+    }
+
+    /// What is in force of a list whose file may be half written.
+    fn held_for_now(&self, list: &List, reading: Reading) -> Option<Held> {
+        let ListSource::Path(path) = &list.source else { return None };
+        let stays = reading == Reading::AtRest && self.files.is_under_way(path);
+        if stays { self.compiled.held(&origin(list)) } else { None }
     }
 
     /// Compiles a text that is not in force yet, and says what it would do; takes a while.
@@ -130,9 +146,7 @@ impl Part<'_> {
     fn status(&self, unique: usize) -> ListStatus {
         let none = ListReport::default();
         let (report, loaded, error) = match &self.compiled {
-            Ok((compiled, loaded)) => {
-                (compiled.report(), Some(*loaded), problem_of(compiled.report()))
-            }
+            Ok(Held { list, since }) => (list.report(), Some(*since), problem_of(list.report())),
             Err(error) => (&none, None, Some(error.clone())),
         };
         if let Some(error) = error.as_ref().filter(|_| !self.is_pending()) {

@@ -14,6 +14,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::SystemTime,
 };
 
 use blocker::{CompiledList, Compiler, Home, Identity, Seed};
@@ -31,14 +32,25 @@ const SEED_FILE: &str = "seed";
 /// What the files of compiled lists end in.
 const EXTENSION: &str = "compiled";
 
+/// What the names of files end in that are still being written.
+const UNFINISHED: &str = ".unfinished";
+
 /// The compiled forms of all lists.
 pub(super) struct CompiledLists {
     directory: Option<PathBuf>,
     seed: Seed,
-    held: Mutex<HashMap<String, Arc<CompiledList>>>,
+    held: Mutex<HashMap<String, Held>>,
     /// Whether a form on disk has turned out to be damaged. Then what lies there counts no more: it
     /// may be that it cannot even be removed.
     is_distrusted: AtomicBool,
+}
+
+/// A form in force.
+#[derive(Clone)]
+pub(super) struct Held {
+    pub(super) list: Arc<CompiledList>,
+    /// When its text was come by.
+    pub(super) since: SystemTime,
 }
 
 /// A form that is not a list's yet.
@@ -49,7 +61,8 @@ pub(super) struct Candidate {
 }
 
 impl CompiledLists {
-    /// Keeps forms below this directory, or in memory.
+    /// Keeps forms below this directory, or in memory; removes what an earlier server left
+    /// unfinished there.
     pub(super) fn new(data_dir: Option<&Path>) -> Self {
         let directory = data_dir.map(|directory| directory.join("compiled"));
         let seed = directory.as_deref().map(kept_seed).transpose().unwrap_or_else(|error| {
@@ -57,7 +70,10 @@ impl CompiledLists {
             None
         });
         let seed = seed.unwrap_or_else(Seed::random);
-        Self { directory, seed, held: Mutex::default(), is_distrusted: AtomicBool::new(false) }
+        let is_distrusted = AtomicBool::new(false);
+        let lists = Self { directory, seed, held: Mutex::default(), is_distrusted };
+        lists.remove(|name| name.ends_with(UNFINISHED));
+        lists
     }
 
     /// The seed that every form has.
@@ -69,20 +85,28 @@ impl CompiledLists {
     ///
     /// # Errors
     /// Where the text cannot be read, or is larger than it may be.
-    pub(super) fn of(&self, origin: &str, text: &Text) -> io::Result<Arc<CompiledList>> {
+    pub(super) fn of(&self, origin: &str, text: &Text) -> io::Result<Held> {
         let identity = text.identity()?;
         let is_it =
-            |list: &Arc<CompiledList>| *list.identity() == identity && list.seed() == self.seed;
+            |Held { list, .. }: &Held| *list.identity() == identity && list.seed() == self.seed;
         let held = self.lock().get(origin).cloned().filter(is_it);
-        if let Some(list) = held.or_else(|| self.on_disk(origin).filter(is_it)) {
+        if let Some(Held { list, since }) = held.or_else(|| self.on_disk(origin).filter(is_it)) {
             text.check_length(list.report().bytes)?;
-            self.lock().insert(origin.to_owned(), list.clone());
-            return Ok(list);
+            let held = Held { list, since: text.loaded.unwrap_or(since) };
+            self.lock().insert(origin.to_owned(), held.clone());
+            return Ok(held);
         }
         let candidate = self.compile(text, identity)?;
-        let list = candidate.list.clone();
+        let since = text.loaded.unwrap_or_else(SystemTime::now);
+        let held = Held { list: candidate.list.clone(), since };
         self.keep(origin, candidate);
-        Ok(list)
+        self.lock().insert(origin.to_owned(), held.clone());
+        Ok(held)
+    }
+
+    /// The form in force of this origin, whatever its text is like now.
+    pub(super) fn held(&self, origin: &str) -> Option<Held> {
+        self.lock().get(origin).cloned()
     }
 
     /// Compiles a text, and leaves what is kept as it is.
@@ -96,7 +120,7 @@ impl CompiledLists {
     /// Makes a form the one of this origin.
     pub(super) fn keep(&self, origin: &str, candidate: Candidate) {
         let Candidate { list, file } = candidate;
-        self.lock().insert(origin.to_owned(), list);
+        self.lock().insert(origin.to_owned(), Held { list, since: SystemTime::now() });
         if let (Some(file), Some(path)) = (file, self.path(origin))
             && let Err(error) = file.persist(path)
         {
@@ -109,23 +133,22 @@ impl CompiledLists {
     pub(super) fn distrust(&self) {
         self.is_distrusted.store(true, Ordering::Relaxed);
         self.lock().clear();
-        self.remove(|_| false);
+        self.remove(|name| name.ends_with(EXTENSION));
     }
 
     /// Forgets the forms of lists from elsewhere than these origins.
     pub(super) fn forget_all_but(&self, origins: &[String]) {
         self.lock().retain(|origin, _| origins.contains(origin));
         let files: Vec<_> = origins.iter().map(|origin| file_name(origin)).collect();
-        self.remove(|name| files.iter().any(|file| file == name));
+        self.remove(|name| name.ends_with(EXTENSION) && !files.iter().any(|file| file == name));
     }
 
-    fn remove(&self, is_kept: impl Fn(&str) -> bool) {
+    fn remove(&self, is_unwanted: impl Fn(&str) -> bool) {
         let Some(Ok(files)) = self.directory.as_ref().map(fs::read_dir) else { return };
         for file in files.flatten() {
             let name = file.file_name();
             let name = name.to_str().unwrap_or_default();
-            if name.ends_with(EXTENSION)
-                && !is_kept(name)
+            if is_unwanted(name)
                 && let Err(error) = fs::remove_file(file.path())
             {
                 tracing::warn!(name, %error, "a compiled list cannot be removed");
@@ -133,14 +156,15 @@ impl CompiledLists {
         }
     }
 
-    /// What an earlier run has compiled.
-    fn on_disk(&self, origin: &str) -> Option<Arc<CompiledList>> {
+    /// What an earlier run has compiled; when it did, its text was new.
+    fn on_disk(&self, origin: &str) -> Option<Held> {
         if self.is_distrusted.load(Ordering::Relaxed) {
             return None;
         }
         let file = File::open(self.path(origin)?).ok()?;
+        let since = file.metadata().and_then(|file| file.modified()).ok()?;
         match CompiledList::open(file) {
-            Ok(list) => Some(Arc::new(list)),
+            Ok(list) => Some(Held { list: Arc::new(list), since }),
             Err(error) => {
                 tracing::warn!(%error, "a list is compiled again");
                 None
@@ -183,7 +207,7 @@ impl CompiledLists {
         Some(self.directory.as_ref()?.join(file_name(origin)))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<CompiledList>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -197,9 +221,15 @@ struct Draft {
 impl Draft {
     fn new(directory: &Path) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
-        let file = NamedTempFile::new_in(directory)?;
+        let file = unfinished(directory)?;
         Ok(Self { file, scratch: tempfile::tempfile_in(directory)? })
     }
+}
+
+/// A file that is removed unless it is kept, by the next server where this one comes to a sudden
+/// end; it is for its owner alone.
+fn unfinished(directory: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new().suffix(UNFINISHED).tempfile_in(directory)
 }
 
 fn file_name(origin: &str) -> String {
@@ -217,8 +247,7 @@ fn kept_seed(directory: &Path) -> io::Result<Seed> {
         return Ok(Seed::new(number));
     }
     let seed = Seed::random();
-    // Files of this kind are for their owner alone.
-    let file = NamedTempFile::new_in(directory)?;
+    let file = unfinished(directory)?;
     fs::write(file.path(), format!("{:016x}\n", seed.number()))?;
     file.persist(path)?;
     Ok(seed)
@@ -244,14 +273,14 @@ mod tests {
         let one = text(&data.path().join("one"), "ads.example");
         let lists = CompiledLists::new(Some(data.path()));
 
-        let first = lists.of("one", &one).unwrap();
-        assert!(Arc::ptr_eq(&first, &lists.of("one", &one).unwrap()));
+        let first = lists.of("one", &one).unwrap().list;
+        assert!(Arc::ptr_eq(&first, &lists.of("one", &one).unwrap().list));
         let next_run = CompiledLists::new(Some(data.path()));
         assert_eq!(next_run.seed(), lists.seed());
-        let again = next_run.on_disk("one").unwrap();
+        let again = next_run.on_disk("one").unwrap().list;
         assert_eq!((again.identity(), again.report()), (first.identity(), first.report()));
         let other = text(&data.path().join("one"), "ads.example\nmore.example");
-        assert_eq!(next_run.of("one", &other).unwrap().report().rules, 2);
+        assert_eq!(next_run.of("one", &other).unwrap().list.report().rules, 2);
     }
 
     #[test]
@@ -267,7 +296,7 @@ mod tests {
 
         let next_run = CompiledLists::new(Some(data.path()));
 
-        assert_eq!(next_run.of("one", &one).unwrap().report().rules, 1);
+        assert_eq!(next_run.of("one", &one).unwrap().list.report().rules, 1);
         assert!(next_run.on_disk("one").is_some());
     }
 
@@ -283,7 +312,7 @@ mod tests {
         lists.distrust();
         fs::write(&path, octets).unwrap();
 
-        assert!(!Arc::ptr_eq(&lists.of("one", &one).unwrap(), &damaged));
+        assert!(!Arc::ptr_eq(&lists.of("one", &one).unwrap().list, &damaged.list));
         assert!(lists.on_disk("one").is_none());
     }
 
@@ -293,17 +322,34 @@ mod tests {
         let one = text(&data.path().join("one"), "ads.example");
         let two = text(&data.path().join("two"), "a.example\nb.example");
         let lists = CompiledLists::new(Some(data.path()));
-        let first = lists.of("list", &one).unwrap();
+        let first = lists.of("list", &one).unwrap().list;
 
         let candidate = lists.try_out(&two).unwrap();
-        assert!(Arc::ptr_eq(&first, &lists.of("list", &one).unwrap()));
+        assert!(Arc::ptr_eq(&first, &lists.of("list", &one).unwrap().list));
         lists.keep("list", candidate);
 
-        assert_eq!(lists.of("list", &two).unwrap().report().rules, 2);
+        assert_eq!(lists.of("list", &two).unwrap().list.report().rules, 2);
         // The seed and the one form: nothing unfinished stays.
         assert_eq!(files(data.path()), 2);
         lists.forget_all_but(&[]);
         assert_eq!(files(data.path()), 1);
+    }
+
+    #[test]
+    fn what_a_server_that_was_killed_left_unfinished_is_removed_by_the_next() {
+        let data = tempfile::tempdir().unwrap();
+        let one = text(&data.path().join("one"), "ads.example");
+        let lists = CompiledLists::new(Some(data.path()));
+        lists.of("one", &one).unwrap();
+        let (_, left_over) =
+            Draft::new(lists.directory.as_ref().unwrap()).unwrap().file.keep().unwrap();
+        assert!(left_over.exists());
+
+        let next_run = CompiledLists::new(Some(data.path()));
+
+        assert!(!left_over.exists());
+        assert_eq!(files(data.path()), 2, "the seed and the form stay");
+        assert!(next_run.on_disk("one").is_some());
     }
 
     #[test]
@@ -314,7 +360,7 @@ mod tests {
         fs::write(data.path().join("compiled"), "").unwrap();
 
         for lists in [CompiledLists::new(Some(data.path())), CompiledLists::new(None)] {
-            assert_eq!(lists.of("one", &one).unwrap().report().rules, 1);
+            assert_eq!(lists.of("one", &one).unwrap().list.report().rules, 1);
             assert!(lists.lock().contains_key("one"));
         }
     }

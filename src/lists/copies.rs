@@ -7,7 +7,8 @@
 
 use std::{
     collections::HashMap,
-    fs, io,
+    fs,
+    io::{self, BufRead as _},
     path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
@@ -24,6 +25,7 @@ use super::{
     spool::{Arrived, Spool, UNFINISHED},
     text::{Form, Text, hexadecimal},
 };
+use crate::fingerprint::Fingerprint;
 
 /// Octets of a URL's digest that name its file: enough that no two URLs meet.
 const DIGEST: usize = 16;
@@ -36,6 +38,8 @@ const RECORD: &str = "meta";
 pub(super) struct Copies {
     directory: Option<PathBuf>,
     in_memory: Mutex<HashMap<String, Kept>>,
+    /// Which file of a URL has which digest, so that each is read for that but once.
+    digests: Mutex<HashMap<String, (Fingerprint, String)>>,
     /// Held while files change, so that a copy and its record belong together.
     turn: Mutex<()>,
     /// Whether what an earlier server left unfinished is gone.
@@ -55,6 +59,7 @@ impl Copies {
         Self {
             directory: data_dir.map(|directory| directory.join("lists")),
             in_memory: Mutex::default(),
+            digests: Mutex::default(),
             turn: Mutex::default(),
             is_swept: AtomicBool::new(false),
         }
@@ -76,6 +81,10 @@ impl Copies {
             (Some(file), Some(path)) => match file.persist(&path) {
                 Ok(_) => {
                     lock(&self.in_memory).remove(url);
+                    if let Some(file) = Fingerprint::of(&path) {
+                        let digest = record.digest.clone();
+                        lock(&self.digests).insert(url.to_owned(), (file, digest));
+                    }
                     self.write(url, &record);
                     return Ok(());
                 }
@@ -110,7 +119,22 @@ impl Copies {
         if let Some(kept) = lock(&self.in_memory).get(url) {
             return Some(kept.record.clone());
         }
-        Record::read(&self.path(url, RECORD)?, &self.path(url, COPY)?)
+        let record = Record::read(&self.path(url, RECORD)?)?;
+        (self.digest(url)? == record.digest).then_some(record)
+    }
+
+    /// The digest of the file of a URL, which is read where it is another than before.
+    fn digest(&self, url: &str) -> Option<String> {
+        let path = self.path(url, COPY)?;
+        let file = Fingerprint::of(&path)?;
+        if let Some((known, digest)) = lock(&self.digests).get(url)
+            && *known == file
+        {
+            return Some(digest.clone());
+        }
+        let digest = digest_of(&path).ok()?;
+        lock(&self.digests).insert(url.to_owned(), (file, digest.clone()));
+        Some(digest)
     }
 
     /// Notes what has become known of the copy of a URL.
@@ -134,6 +158,7 @@ impl Copies {
     /// earlier server left unfinished: later it is our own.
     pub(super) fn forget_all_but(&self, urls: &[&str]) {
         lock(&self.in_memory).retain(|url, _| urls.contains(&url.as_str()));
+        lock(&self.digests).retain(|url, _| urls.contains(&url.as_str()));
         let kept: Vec<String> = urls.iter().map(|url| stem(url)).collect();
         let is_first = !self.is_swept.swap(true, Ordering::Relaxed);
         self.remove(|file, stem| match file.extension().and_then(|last| last.to_str()) {
@@ -158,16 +183,30 @@ impl Copies {
     }
 
     fn write(&self, url: &str, record: &Record) {
-        let (Some(path), Some(copy)) = (self.path(url, RECORD), self.path(url, COPY)) else {
-            return;
-        };
-        if let Err(error) = record.write(&path, &copy) {
+        if let Some(path) = self.path(url, RECORD)
+            && let Err(error) = record.write(&path)
+        {
             warn(&error);
         }
     }
 
     fn path(&self, url: &str, extension: &str) -> Option<PathBuf> {
         Some(self.directory.as_ref()?.join(format!("{}.{extension}", stem(url))))
+    }
+}
+
+/// The SHA-256 of a file's bytes, in hexadecimal digits.
+fn digest_of(path: &Path) -> io::Result<String> {
+    let mut file = io::BufReader::new(fs::File::open(path)?);
+    let mut digest = Sha256::new();
+    loop {
+        let bytes = file.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(hexadecimal(&digest.finalize()));
+        }
+        digest.update(bytes);
+        let length = bytes.len();
+        file.consume(length);
     }
 }
 

@@ -20,13 +20,15 @@ pub(super) struct Files(Mutex<HashMap<PathBuf, Looks>>);
 struct Looks {
     when_read: Option<Fingerprint>,
     at_last_look: Option<Fingerprint>,
+    /// What two looks in a row have seen.
+    at_rest: Option<Fingerprint>,
 }
 
 impl Files {
     /// Notes what a file is like; comes before it is read, so that no change is missed.
     pub(super) fn note_read(&self, path: &Path) {
         let now = Fingerprint::of(path);
-        let looks = Looks { when_read: now, at_last_look: now };
+        let looks = Looks { when_read: now, at_last_look: now, at_rest: now };
         self.lock().insert(path.to_owned(), looks);
     }
 
@@ -44,7 +46,18 @@ impl Files {
         let Some(looks) = files.get_mut(path) else { return false };
         let is_settled = looks.at_last_look == now;
         looks.at_last_look = now;
+        if is_settled && now.is_some() {
+            looks.at_rest = now;
+        }
         is_settled && now.is_some() && now != looks.when_read
+    }
+
+    /// Whether a file that was read is another now, and not at rest yet; or gone, perhaps for a
+    /// moment.
+    pub(super) fn is_under_way(&self, path: &Path) -> bool {
+        let now = Fingerprint::of(path);
+        let files = self.lock();
+        files.get(path).is_some_and(|looks| now != looks.when_read && now != looks.at_rest)
     }
 
     /// Forgets files that are no longer configured.
@@ -71,14 +84,19 @@ mod tests {
         let files = Files::default();
         files.note_read(&path);
 
-        assert!(!files.has_changed(&path));
+        assert!(!files.has_changed(&path) && !files.is_under_way(&path));
         fs::write(&path, "two.example\nand.more.example\n").unwrap();
+        assert!(files.is_under_way(&path));
         assert!(!files.has_changed(&path), "it may be under way");
+        assert!(files.is_under_way(&path));
         fs::write(&path, "two.example\nand.more.example\nand.more.example\n").unwrap();
         assert!(!files.has_changed(&path), "it was under way");
-        assert!(files.has_changed(&path));
+        assert!(files.has_changed(&path) && !files.is_under_way(&path));
         files.note_read(&path);
         assert!(!files.has_changed(&path));
+        fs::remove_file(&path).unwrap();
+        assert!([files.has_changed(&path), files.has_changed(&path)] == [false, false]);
+        assert!(files.is_under_way(&path), "another may come in its place");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! A list of the configuration goes in, its text comes out, wherever it is from.
 
+use std::fs;
+
 use bytes::Bytes;
 
 use super::{
@@ -28,7 +30,15 @@ impl ListStore {
             }
             ListSource::Path(path) => {
                 self.files.note_read(path);
-                Some(as_pinned(list, Text::new(Form::File(path.clone()), list.max_bytes.0)))
+                let text = Text::new(Form::File(path.clone()), list.max_bytes.0);
+                let written = fs::metadata(path).and_then(|file| file.modified());
+                Some(as_pinned(
+                    list,
+                    match written {
+                        Ok(written) => text.loaded(written),
+                        Err(_) => text,
+                    },
+                ))
             }
             ListSource::Url(url) => self.copy(list, url),
         }
@@ -39,7 +49,10 @@ impl ListStore {
         let record = self.copies.record(url);
         let is_known_to_be_pinned =
             record.as_ref().is_some_and(|record| is_pinned(list, &record.digest));
-        let copy = self.copies.find(url, list.max_bytes.0);
+        let copy = self.copies.find(url, list.max_bytes.0).map(|copy| match &record {
+            Some(record) => copy.of_digest(&record.digest),
+            None => copy,
+        });
         let copy = match copy {
             Some(copy) if is_known_to_be_pinned => Some(copy),
             Some(copy) => as_pinned(list, copy).ok(),

@@ -1,7 +1,8 @@
 //! What is known of a kept copy, and a small file beside it that knows it over a restart.
 //!
-//! It says which file it is about, by length and time of writing: where these do not fit, or a
-//! line cannot be read, nothing is known of the copy, and it is asked for as if for the first time.
+//! It says which text it is about, by its digest, so that both can be restored from a backup: where
+//! that does not fit, or a line cannot be read, nothing is known of the copy, and it is asked for as
+//! if for the first time.
 
 use std::{
     fs, io,
@@ -57,17 +58,15 @@ impl Validators {
 }
 
 impl Record {
-    /// What is known of the copy in a file; nothing where there is the least doubt.
-    pub(super) fn read(path: &Path, copy: &Path) -> Option<Self> {
+    /// What is known of the text of this digest; nothing where there is the least doubt.
+    pub(super) fn read(path: &Path) -> Option<Self> {
         let is_small = fs::metadata(path).ok()?.len() <= MAX_RECORD;
         let text = if is_small { fs::read_to_string(path).ok()? } else { return None };
         let mut record = Self::default();
-        let mut about = None;
         let mut lines = text.lines();
         for line in &mut lines {
             let (key, value) = line.split_once(": ")?;
             match key {
-                "about" => about = Some(value),
                 "etag" => record.validators.etag = Some(value.to_owned()),
                 "last-modified" => record.validators.last_modified = Some(value.to_owned()),
                 "sha256" => record.digest = value.to_owned(),
@@ -77,17 +76,13 @@ impl Record {
                 _ => return None,
             }
         }
-        let is_whole = record.digest.len() == 64 && about? == identity(copy)?;
-        is_whole.then_some(record)
+        (record.digest.len() == 64).then_some(record)
     }
 
-    /// Writes what is known of the copy in a file.
-    pub(super) fn write(&self, path: &Path, copy: &Path) -> io::Result<()> {
-        let about = identity(copy).ok_or(io::ErrorKind::NotFound)?;
-        let mut text = format!(
-            "about: {about}\nsha256: {}\nrules: {}\nchecked: {}\n",
-            self.digest, self.rules, self.checked
-        );
+    /// Writes what is known of a text.
+    pub(super) fn write(&self, path: &Path) -> io::Result<()> {
+        let mut text =
+            format!("sha256: {}\nrules: {}\nchecked: {}\n", self.digest, self.rules, self.checked);
         let Validators { etag, last_modified } = &self.validators;
         let further =
             [("etag", etag), ("last-modified", last_modified), ("refused", &self.refused)];
@@ -101,13 +96,6 @@ impl Record {
         fs::write(&aside, text)?;
         fs::rename(&aside, path)
     }
-}
-
-/// What tells the file of a copy from a later one.
-fn identity(copy: &Path) -> Option<String> {
-    let file = fs::metadata(copy).ok()?;
-    let written = file.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-    Some(format!("{} bytes of {}", file.len(), written.as_nanos()))
 }
 
 /// A moment of a record.
@@ -132,21 +120,19 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again() {
         let directory = tempfile::tempdir().unwrap();
-        let (path, copy) = (directory.path().join("x.meta"), directory.path().join("x.txt"));
-        fs::write(&copy, "ads.example").unwrap();
+        let path = directory.path().join("x.meta");
 
-        example().write(&path, &copy).unwrap();
+        example().write(&path).unwrap();
 
-        let read = Record::read(&path, &copy).unwrap();
+        let read = Record::read(&path).unwrap();
         assert_eq!(read, Record { refused: Some("it shrank by much".to_owned()), ..example() });
     }
 
     #[test]
     fn nothing_is_known_where_there_is_doubt() {
         let directory = tempfile::tempdir().unwrap();
-        let (path, copy) = (directory.path().join("x.meta"), directory.path().join("x.txt"));
-        fs::write(&copy, "ads.example").unwrap();
-        example().write(&path, &copy).unwrap();
+        let path = directory.path().join("x.meta");
+        example().write(&path).unwrap();
         let whole = fs::read_to_string(&path).unwrap();
 
         for doubtful in [
@@ -154,17 +140,14 @@ mod tests {
             "garbage".to_owned(),
             whole.replace("rules: 1", "rules: x"),
             whole.replace("sha256: ab", "sha256: "),
-            whole.replace("about", "abut"),
+            whole.replace("rules", "rubles"),
             whole.lines().skip(1).map(|line| format!("{line}\n")).collect(),
             format!("{whole}etag: {}\n", "x".repeat(20_000)),
         ] {
             fs::write(&path, &doubtful).unwrap();
-            assert_eq!(Record::read(&path, &copy), None, "{doubtful:.100}");
+            assert_eq!(Record::read(&path), None, "{doubtful:.100}");
         }
-        fs::write(&path, whole).unwrap();
-        fs::write(&copy, "something.else.example").unwrap();
-        assert_eq!(Record::read(&path, &copy), None, "another text");
-        assert_eq!(Record::read(&path, &directory.path().join("none")), None, "no text");
+        assert_eq!(Record::read(&directory.path().join("none")), None, "no record");
     }
 
     #[test]

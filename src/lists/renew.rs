@@ -40,6 +40,8 @@ pub(super) enum News {
 enum Trouble {
     Refused(Refusal),
     Failed(FetchError),
+    /// Nobody wants this list any more, or not as it was asked for.
+    OutOfDate,
 }
 
 impl ListStore {
@@ -51,6 +53,10 @@ impl ListStore {
             Ok(news) => {
                 self.schedule.note_current(url);
                 return news;
+            }
+            Err(Trouble::OutOfDate) => {
+                tracing::info!(list = %list.name, "what came is by an old configuration");
+                return News::Nothing;
             }
             Err(Trouble::Refused(refusal)) => self.note_refused(list, url, &refusal),
             Err(Trouble::Failed(error)) => {
@@ -77,6 +83,7 @@ impl ListStore {
         let known = before.as_ref().map(|record| record.validators.clone()).unwrap_or_default();
         let request = Request { list, url, upstream: &config.upstream, known };
         let fetched = self.fetcher.fetch(request, || self.copies.spool(url)).await;
+        self.check_still_wanted(config, list)?;
         let (arrived, validators) = match fetched.map_err(Trouble::of)? {
             Fetched::Other(arrived, validators) => (arrived, validators),
             Fetched::Same => return Ok(self.note_current(list, url, before)),
@@ -88,10 +95,9 @@ impl ListStore {
         if !is_pinned(list, &arrived.digest) {
             return Err(Trouble::Refused(Refusal::Digest(arrived.digest)));
         }
-        let (arrived, (candidate, measures)) = {
-            let _turn = self.weighing.lock().await;
-            self.weigh_aside(arrived, list, &config.blocking.canaries).await?
-        };
+        let (arrived, (candidate, measures)) =
+            self.weigh_aside(arrived, list, &config.blocking.canaries).await?;
+        self.check_still_wanted(config, list)?;
         judge(&measures, before.as_ref(), self.copies.record_file(url).as_deref())
             .map_err(Trouble::Refused)?;
         let rules = measures.rules;
@@ -99,6 +105,14 @@ impl ListStore {
         let news = self.take(list, url, arrived, record)?;
         self.compiled.keep(&origin(list), candidate);
         Ok(news)
+    }
+
+    fn check_still_wanted(&self, config: &Config, list: &List) -> Result<(), Trouble> {
+        let in_force = self.in_force.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_wanted = in_force.as_ref().is_none_or(|in_force| {
+            in_force.lists.contains(list) && in_force.blocking.canaries == config.blocking.canaries
+        });
+        if is_wanted { Ok(()) } else { Err(Trouble::OutOfDate) }
     }
 
     /// Makes what has arrived the copy.
@@ -150,7 +164,8 @@ impl ListStore {
 }
 
 impl ListStore {
-    /// Weighs what has arrived, on a thread that may take its time.
+    /// Weighs what has arrived, on a thread that may take its time; one after the other, even where
+    /// nobody waits for it any more.
     async fn weigh_aside(
         self: &Arc<Self>,
         arrived: Arrived,
@@ -158,8 +173,11 @@ impl ListStore {
         canaries: &[Name],
     ) -> Result<(Arrived, (Candidate, Measures)), Trouble> {
         let (store, list, canaries) = (self.clone(), list.clone(), canaries.to_vec());
+        let turn = self.weighing.clone().lock_owned().await;
         let weighed = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             let text = Text::new(arrived.form.clone(), list.max_bytes.0);
+            let text = text.of_digest(&arrived.digest);
             store.weigh(&list, &text, &canaries).map(|weighed| (arrived, weighed))
         });
         let weighed = weighed.await.unwrap_or_else(|error| Err(io::Error::other(error)));

@@ -86,9 +86,26 @@ pub(super) fn is_no_host(address: IpAddr) -> bool {
         IpAddr::V4(_) => None,
         IpAddr::V6(v6) => inside(v6),
     };
-    [Some(address), inner.map(IpAddr::V4)].into_iter().flatten().any(|address| {
-        is_private(address) || address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST)
-    })
+    [Some(address.to_canonical()), inner.map(IpAddr::V4)]
+        .into_iter()
+        .flatten()
+        .any(|address| is_private(address) || address.is_multicast() || is_reserved(address))
+}
+
+/// Whether an address is set aside for something other than hosts of the public internet (the
+/// special-purpose registries of RFC 6890), where it may lead to something near.
+fn is_reserved(address: IpAddr) -> bool {
+    match address {
+        // Protocol assignments, benchmarks (RFC 2544), class E with the limited broadcast.
+        IpAddr::V4(v4) => {
+            matches!(v4.octets(), [192, 0, 0, _] | [198, 18 | 19, ..] | [240..=255, ..])
+        }
+        // Local-use NAT64 (RFC 8215), site-local (RFC 3879), translated IPv4 (RFC 2765).
+        IpAddr::V6(v6) => matches!(
+            v6.segments(),
+            [0x64, 0xff9b, 1, ..] | [0xfec0..=0xfeff, ..] | [0, 0, 0, 0, 0xffff, 0, ..]
+        ),
+    }
 }
 
 /// The IPv4 address that a router would make of one: IPv4-compatible (RFC 4291 section 2.5.5.1),
@@ -101,4 +118,32 @@ fn inside(address: Ipv6Addr) -> Option<Ipv4Addr> {
         return None;
     };
     Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_list_comes_from_an_address_that_is_set_aside() {
+        for (inside, outside) in [
+            ("192.0.0.0", "191.255.255.255"),
+            ("192.0.0.255", "192.0.1.0"),
+            ("198.18.0.0", "198.17.255.255"),
+            ("198.19.255.255", "198.20.0.0"),
+            ("240.0.0.0", "223.255.255.255"),
+            ("255.255.255.255", "9.9.9.9"),
+            ("224.0.0.1", "193.0.0.1"),
+            ("64:ff9b:1::808:808", "64:ff9b:2::1"),
+            ("64:ff9b:1:ffff::1", "64:ff9b::808:808"),
+            ("fec0::1", "2001:4860::1"),
+            ("feff::1", "2606::1"),
+            ("::ffff:0:8.8.8.8", "::ffff:8.8.8.8"),
+            ("::ffff:240.0.0.1", "::fffe:0:8.8.8.8"),
+            ("64:ff9b::240.0.0.1", "64:ff9b::9.9.9.9"),
+        ] {
+            assert!(is_no_host(inside.parse().unwrap()), "{inside}");
+            assert!(!is_no_host(outside.parse().unwrap()), "{outside}");
+        }
+    }
 }

@@ -39,7 +39,8 @@ pub struct ListStatus {
     pub state: ListState,
     /// What went wrong with the last load.
     pub error: Option<String>,
-    /// When the text in force was loaded, in milliseconds since 1970.
+    /// When the text in force was come by, in milliseconds since 1970: when its file was written, or
+    /// it was downloaded, or the configuration first had it.
     pub updated: Option<u64>,
     /// When it was last asked for, in milliseconds since 1970.
     pub checked: Option<u64>,
@@ -124,7 +125,7 @@ impl ListStatus {
             state: ListState::of(error.as_deref(), rules),
             error,
             updated: at,
-            checked: at.filter(|_| remote.is_none()),
+            checked: at.filter(|_| remote.is_none()).map(|_| unix_milliseconds(SystemTime::now())),
             next: None,
             remote,
         }
@@ -133,6 +134,12 @@ impl ListStatus {
     /// The same, of whose rules so many are no other list's.
     pub(super) fn with_unique(self, unique: usize) -> Self {
         Self { unique: unique as u64, ..self }
+    }
+
+    /// The same, of which nothing newer could be put into force.
+    pub(super) fn not_renewed(self, error: &str) -> Self {
+        let state = ListState::of(Some(error), self.rules);
+        Self { state, error: Some(error.to_owned()), ..self }
     }
 
     /// How it does now: a request that brought nothing new has compiled nothing.

@@ -4,9 +4,9 @@
 use std::{
     fmt::Write as _,
     fs::OpenOptions,
-    os::unix::fs::FileExt as _,
+    os::unix::fs::{DirEntryExt as _, FileExt as _},
     sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use blocker::{GroupSet, Name, Question};
@@ -102,7 +102,7 @@ fn impatient_store(config: &Config, idle: Duration, total: Duration) -> Arc<List
 async fn download(store: &Arc<ListStore>, config: &Arc<Config>) -> ListStatus {
     let mut downloads = store.download(config, Which::All);
     while downloads.next_change().await {
-        store.load(config).await;
+        store.load(config, Reading::AtRest).await.unwrap();
     }
     store.status().pop().unwrap()
 }
@@ -280,7 +280,7 @@ async fn a_form_that_is_damaged_while_it_is_asked_blocks_nobody_and_is_made_agai
     let data = tempfile::tempdir().unwrap();
     let lines: Vec<String> = (0..3_000).map(|number| format!("||n{number}.example^")).collect();
     let (store, config) = store_in(data.path(), &lines);
-    let lists = store.load(&config).await;
+    let lists = store.load(&config, Reading::All).await.unwrap();
     let names = || (0..3_000).map(|number| format!("n{number}.example"));
     assert!(names().all(|name| is_blocked(&lists, &name)));
     assert!(!store.distrusts(&lists.matcher));
@@ -291,12 +291,92 @@ async fn a_form_that_is_damaged_while_it_is_asked_blocks_nobody_and_is_made_agai
     assert!(left < 1_500, "{left} of 3000 are left");
     assert!((3_000..6_000).all(|number| !is_blocked(&lists, &format!("n{number}.example"))));
     assert!(store.distrusts(&lists.matcher));
-    let again = store.load(&config).await;
+    let again = store.load(&config, Reading::AtRest).await.unwrap();
     assert!(names().all(|name| is_blocked(&again, &name)));
     assert!(!store.distrusts(&again.matcher));
     // And the next run trusts what was written then.
     let (next_run, config) = store_in(data.path(), &lines);
-    let lists = next_run.load(&config).await;
+    let lists = next_run.load(&config, Reading::All).await.unwrap();
     assert!(names().all(|name| is_blocked(&lists, &name)));
     assert!(!next_run.distrusts(&lists.matcher));
+}
+
+/// The files of compiled lists, which are others when they are made again.
+fn compiled_files(data_dir: &Path) -> Vec<u64> {
+    let files = std::fs::read_dir(data_dir.join("compiled")).unwrap().map(|file| file.unwrap());
+    let files = files.filter(|file| file.file_name().to_str().unwrap().ends_with("compiled"));
+    files.map(|file| file.ino()).collect()
+}
+
+#[tokio::test]
+async fn a_downloaded_list_is_compiled_once() {
+    locally(async {
+        let directory = tempfile::tempdir().unwrap();
+        let url = host_with(&[("200 OK", "||ads.example^")]).await;
+        let mut config = Config::clone(&config(&url, ""));
+        config.data_dir = Some(directory.path().to_owned());
+        let config = Arc::new(config);
+        let (upstream, _) = Upstream::new(&config, Cache::new(0)).unwrap();
+        let store = Arc::new(ListStore::new(&config, upstream.clone()));
+
+        assert!(store.download(&config, Which::All).next_change().await);
+        let compiled = compiled_files(directory.path());
+        assert_eq!(compiled.len(), 1);
+        assert_eq!(store.load(&config, Reading::AtRest).await.unwrap().matcher.rules(), 1);
+        assert_eq!(compiled_files(directory.path()), compiled);
+
+        let next_run = Arc::new(ListStore::new(&config, upstream));
+        assert_eq!(next_run.load(&config, Reading::AtRest).await.unwrap().matcher.rules(), 1);
+        assert_eq!(compiled_files(directory.path()), compiled);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_text_is_as_old_as_its_file_or_as_its_being_in_force() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("list.txt");
+    std::fs::write(&path, "ads.example").unwrap();
+    let long_ago = SystemTime::UNIX_EPOCH + DAY * 365;
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(long_ago).unwrap();
+    let text = format!(
+        "[[lists]]\nname = 'file'\npath = '{}'\n[[lists]]\nname = 'inline'\ninline = ['a.example']",
+        path.display()
+    );
+    let config = Arc::new(Config::parse(&text, &Environment::default()).unwrap());
+    let store = store(&config);
+    store.load(&config, Reading::AtRest).await.unwrap();
+    let [file, inline] = store.status().try_into().unwrap();
+
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_millis(2) {
+        store.load(&config, Reading::AtRest).await.unwrap();
+    }
+
+    let [file_later, inline_later] = store.status().try_into().unwrap();
+    assert_eq!(file.updated, Some(365 * 86_400_000));
+    assert_eq!((file_later.updated, inline_later.updated), (file.updated, inline.updated));
+    assert!(file.checked > file.updated && inline_later.checked > inline.checked);
+}
+
+#[tokio::test]
+async fn half_a_file_does_not_count_when_something_else_is_published() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("list.txt");
+    std::fs::write(&path, "one.example").unwrap();
+    let text = format!("[[lists]]\nname = 'file'\npath = '{}'", path.display());
+    let config = Arc::new(Config::parse(&text, &Environment::default()).unwrap());
+    let store = store(&config);
+    let rules = async |reading| store.load(&config, reading).await.unwrap().matcher.rules();
+    assert_eq!(rules(Reading::AtRest).await, 1);
+
+    std::fs::write(&path, "one.example\ntwo.example").unwrap();
+    assert_eq!(rules(Reading::AtRest).await, 1);
+    assert!(store.changed_files(&config).await.is_empty());
+    assert_eq!(rules(Reading::AtRest).await, 1, "one look is not enough");
+    assert_eq!(store.changed_files(&config).await, ["file"]);
+    assert_eq!(rules(Reading::AtRest).await, 2);
+
+    std::fs::write(&path, "one.example\ntwo.example\nthree.example").unwrap();
+    assert_eq!(rules(Reading::All).await, 3, "somebody has asked for it");
 }

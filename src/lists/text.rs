@@ -20,8 +20,10 @@ use crate::fingerprint::Fingerprint;
 pub(super) struct Text {
     form: Form,
     max_bytes: u64,
-    /// When it was come by.
-    pub(super) loaded: SystemTime,
+    /// When it was come by, where its place tells.
+    pub(super) loaded: Option<SystemTime>,
+    /// The SHA-256 of its bytes as they came, where that is known.
+    digest: Option<String>,
 }
 
 /// Where a text lies.
@@ -34,14 +36,19 @@ pub(super) enum Form {
 }
 
 impl Text {
-    /// A text that was come by just now, of which at most `max_bytes` are read.
+    /// A text of which at most `max_bytes` are read.
     pub(super) fn new(form: Form, max_bytes: u64) -> Self {
-        Self { form, max_bytes, loaded: SystemTime::now() }
+        Self { form, max_bytes, loaded: None, digest: None }
     }
 
-    /// The same text, come by at another time.
+    /// The same text, come by at this time.
     pub(super) fn loaded(self, loaded: SystemTime) -> Self {
-        Self { loaded, ..self }
+        Self { loaded: Some(loaded), ..self }
+    }
+
+    /// The same text, which is known to have this digest, wherever its file is moved to.
+    pub(super) fn of_digest(self, digest: &str) -> Self {
+        Self { digest: Some(digest.to_owned()), ..self }
     }
 
     /// Reads it from its beginning, unpacked.
@@ -60,11 +67,15 @@ impl Text {
     /// # Errors
     /// Where its file is gone.
     pub(super) fn identity(&self) -> io::Result<[u8; 32]> {
-        let digest = match &self.form {
-            Form::Memory(bytes) => Sha256::digest(bytes),
-            Form::File(path) => {
+        let digest = match (&self.form, &self.digest) {
+            (Form::Memory(_), Some(digest)) => Sha256::digest(digest),
+            (Form::Memory(bytes), None) => Sha256::digest(bytes),
+            (Form::File(path), known) => {
                 // Whoever cannot look at it cannot open it either, and is told why.
                 open_file(path, self.max_bytes)?;
+                if let Some(digest) = known {
+                    return Ok(Sha256::digest(digest).into());
+                }
                 let file = Fingerprint::of(path).ok_or(io::ErrorKind::NotFound)?;
                 Sha256::digest(file.to_bytes())
             }
@@ -97,7 +108,8 @@ impl Text {
             }
         };
         let digest = hexadecimal(&Sha256::digest(&bytes));
-        Ok((Self { form: Form::Memory(bytes), ..*self }, digest))
+        let (form, max_bytes, loaded) = (Form::Memory(bytes), self.max_bytes, self.loaded);
+        Ok((Self { form, max_bytes, loaded, digest: None }, digest))
     }
 }
 
@@ -131,6 +143,24 @@ mod tests {
     fn file(path: &Path, text: &str) -> Text {
         fs::write(path, text).unwrap();
         Text::new(Form::File(path.to_owned()), 1000)
+    }
+
+    #[test]
+    fn a_text_of_which_the_digest_is_known_is_the_same_wherever_it_lies() {
+        let directory = tempfile::tempdir().unwrap();
+        let (here, there) = (directory.path().join("here"), directory.path().join("there"));
+        let known = |path: &Path, digest| {
+            Text::new(Form::File(path.to_owned()), 1000).of_digest(digest).identity().unwrap()
+        };
+        fs::write(&here, "one.example").unwrap();
+        let before = known(&here, "ab");
+
+        fs::rename(&here, &there).unwrap();
+
+        assert_eq!(known(&there, "ab"), before);
+        let in_memory = Text::new(Form::Memory("one.example".into()), 1000).of_digest("ab");
+        assert_eq!(in_memory.identity().unwrap(), before);
+        assert_ne!(known(&there, "cd"), before);
     }
 
     #[test]

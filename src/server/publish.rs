@@ -1,16 +1,21 @@
 //! Configurations, lists and the time of day go in, snapshots come out, one at a time and in order.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    mem::take,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use tokio::{
-    sync::{Mutex, Notify, SetOnce},
+    sync::{Mutex, Notify, OwnedMutexGuard, SetOnce},
     time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
 
 use crate::{
+    causes,
     config::{Config, keys_that_need_a_restart},
-    lists::{ListStore, Which},
+    lists::{ListStore, Reading, Which},
     pipeline::Pipeline,
     policy::{Lists, Policy},
     upstream::UpstreamError,
@@ -33,12 +38,25 @@ pub(super) type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
 pub(crate) struct Publisher {
     pipeline: Arc<Pipeline>,
     lists: Arc<ListStore>,
-    /// Held while a change is made, so that a slow one never overwrites a later one.
-    turn: Mutex<()>,
+    /// Held while a change is made, so that a slow one never overwrites a later one; the number of
+    /// the last wish that has been fulfilled.
+    turn: Arc<Mutex<u64>>,
+    wanted: std::sync::Mutex<Wanted>,
     published: Notify,
     clock: Clock,
     /// Set once lists have been read.
     read: SetOnce<()>,
+}
+
+/// What is to be published: the lists as they are now, perhaps by another configuration. One is
+/// enough, for a later wish is fulfilled in place of those before it.
+#[derive(Default)]
+struct Wanted {
+    /// Counts up with every wish.
+    number: u64,
+    /// The configuration to take over; none: the one in force.
+    config: Option<Arc<Config>>,
+    reading: Reading,
 }
 
 impl Publisher {
@@ -46,7 +64,8 @@ impl Publisher {
         Self {
             pipeline,
             lists,
-            turn: Mutex::new(()),
+            turn: Arc::default(),
+            wanted: std::sync::Mutex::default(),
             published: Notify::new(),
             clock,
             read: SetOnce::new(),
@@ -55,17 +74,14 @@ impl Publisher {
 
     /// Takes over a configuration: at once with what is at hand, then with every list as it
     /// arrives. Returns after the first attempt of each; dropping it only ends these attempts.
-    pub(super) async fn apply(&self, config: Arc<Config>) -> Result<(), UpstreamError> {
+    pub(super) async fn apply(self: &Arc<Self>, config: Arc<Config>) -> Result<(), UpstreamError> {
         let running = self.running();
         self.pipeline.upstream.reconfigure(&config).inspect_err(|_| self.note_refused())?;
         for key in keys_that_need_a_restart(&running, &config) {
             tracing::warn!(key, "this change takes effect at the next start");
         }
-        {
-            let _turn = self.turn.lock().await;
-            self.publish(&config, self.lists.load(&config).await);
-        }
-        self.pipeline.metrics.count_reload(true);
+        let wish = self.wish(Some(config.clone()), Reading::All);
+        self.fulfil(wish).await;
         self.download(&config, Which::All).await;
         Ok(())
     }
@@ -75,13 +91,13 @@ impl Publisher {
     }
 
     /// Loads the lists, then loads each again when its time has come or its file has changed.
-    pub(super) async fn keep_lists_current(&self) {
-        self.publish_running().await;
+    pub(super) async fn keep_lists_current(self: &Arc<Self>) {
+        self.publish_running(Reading::AtRest).await;
         tokio::join!(self.keep_downloads_current(), self.keep_files_current());
     }
 
     /// Downloads what is due: at the start, where no copy is at hand that is young enough.
-    async fn keep_downloads_current(&self) {
+    async fn keep_downloads_current(self: &Arc<Self>) {
         loop {
             self.download(&self.running(), Which::Due).await;
             let latest = Instant::now() + LOOK_AGAIN;
@@ -90,7 +106,7 @@ impl Publisher {
         }
     }
 
-    async fn keep_files_current(&self) {
+    async fn keep_files_current(self: &Arc<Self>) {
         let mut looks = interval(LOOK_AT_FILES);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -101,8 +117,11 @@ impl Publisher {
             }
             let matcher = self.pipeline.published.load().policy.lists().matcher.clone();
             if !changed.is_empty() || self.lists.distrusts(&matcher) {
-                self.publish_running().await;
+                self.publish_running(Reading::AtRest).await;
             }
+            // Nor is a wish lost that nobody waits for any more.
+            let latest = self.wanted().number;
+            self.fulfil(latest).await;
         }
     }
 
@@ -137,8 +156,8 @@ impl Publisher {
 
     /// Reads every list again and downloads each anew, by the settings in force. Returns after the
     /// first attempt of each; dropping it only ends these attempts.
-    pub(crate) async fn update_lists(&self) {
-        self.publish_running().await;
+    pub(crate) async fn update_lists(self: &Arc<Self>) {
+        self.publish_running(Reading::All).await;
         self.download(&self.running(), Which::All).await;
     }
 
@@ -148,10 +167,10 @@ impl Publisher {
     }
 
     /// Downloads lists; each that changes something counts at once, whatever the others do.
-    async fn download(&self, config: &Config, which: Which) {
+    async fn download(self: &Arc<Self>, config: &Config, which: Which) {
         let mut downloads = self.lists.download(config, which);
         while downloads.next_change().await {
-            self.publish_running().await;
+            self.publish_running(Reading::AtRest).await;
         }
     }
 
@@ -166,12 +185,84 @@ impl Publisher {
         }
     }
 
-    async fn publish_running(&self) {
-        let _turn = self.turn.lock().await;
-        let config = self.running();
-        self.publish(&config, self.lists.load(&config).await);
+    /// Publishes the lists as they are now, by the configuration that is in force then.
+    async fn publish_running(self: &Arc<Self>, reading: Reading) {
+        let wish = self.wish(None, reading);
+        self.fulfil(wish).await;
+    }
+
+    /// Notes that the lists are to be read again, perhaps by another configuration.
+    fn wish(&self, config: Option<Arc<Config>>, reading: Reading) -> u64 {
+        let mut wanted = self.wanted();
+        wanted.config = config.or_else(|| wanted.config.take());
+        wanted.reading = wanted.reading.max(reading);
+        wanted.number += 1;
+        wanted.number
+    }
+
+    /// Waits until a wish is fulfilled, by itself or by a later one.
+    ///
+    /// # Cancel safety
+    /// Safe: what has begun goes on to its end, and a look at the files finds what has not.
+    async fn fulfil(self: &Arc<Self>, wish: u64) {
+        let turn = self.turn.clone().lock_owned().await;
+        if *turn < wish {
+            let publisher = self.clone();
+            let publishing = tokio::spawn(async move { publisher.publish_wanted(turn).await });
+            if let Err(error) = publishing.await {
+                tracing::error!(%error, "publishing ended by a defect of ours");
+            }
+        }
+    }
+
+    async fn publish_wanted(&self, mut turn: OwnedMutexGuard<u64>) {
+        let (wanted, reading) = {
+            let mut wanted = self.wanted();
+            // Even one that fails is not tried again at every look.
+            *turn = wanted.number;
+            (wanted.config.take(), take(&mut wanted.reading))
+        };
+        let config = wanted.clone().unwrap_or_else(|| self.running());
+        let lists = match self.lists.load(&config, reading).await {
+            Ok(lists) => Some(lists),
+            Err(error) => {
+                let error = causes::one_line(&error);
+                tracing::error!(%error, "the lists in force stay");
+                self.lists_that_stay(&config)
+            }
+        };
+        if wanted.is_some() {
+            self.pipeline.metrics.count_reload(lists.is_some());
+        }
+        match lists {
+            Some(lists) => {
+                self.publish(&config, lists);
+                self.lists.note_in_force(&config);
+            }
+            None => {
+                return tracing::error!("the new configuration has other groups; the old stays");
+            }
+        }
         // Only the first time is of interest.
         let _ = self.read.set(());
+        // A configuration that waits may have what this one has not.
+        if self.wanted().config.is_none() {
+            self.lists.forget_all_but(&config).await;
+        }
+    }
+
+    /// The lists in force, where they can be under a configuration: their rules know groups by
+    /// number.
+    fn lists_that_stay(&self, config: &Config) -> Option<Lists> {
+        let running = self.pipeline.published.load();
+        let lists = running.policy.lists();
+        let is_same = running.config.group_names() == config.group_names();
+        let can_stay = is_same || lists.names.is_empty();
+        can_stay.then(|| Lists { are_loaded: true, ..lists.clone() })
+    }
+
+    fn wanted(&self) -> std::sync::MutexGuard<'_, Wanted> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn running(&self) -> Arc<Config> {
@@ -192,6 +283,7 @@ mod tests {
     use super::*;
     use crate::{
         config::{Config, Environment},
+        lists::ListState,
         query::{Client, Query, Transport},
     };
 
@@ -237,7 +329,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_new_generation_is_published_at_every_edge_and_only_there() {
         let bench = Bench::new(SCHEDULE);
-        bench.publisher.publish_running().await;
+        bench.publisher.publish_running(Reading::AtRest).await;
 
         assert_eq!(bench.later(59).await, (2, false), "a second before it begins");
         assert_eq!(bench.later(2).await, (3, true), "a second after it has begun");
@@ -249,7 +341,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_clock_that_is_set_is_obeyed_soon() {
         let bench = Bench::new(SCHEDULE);
-        bench.publisher.publish_running().await;
+        bench.publisher.publish_running(Reading::AtRest).await;
 
         *bench.set_forward.lock().unwrap() = Duration::from_secs(300);
 
@@ -266,5 +358,40 @@ mod tests {
 
         assert_eq!(bench.later(1).await, (2, false));
         assert_eq!(bench.later(59).await, (3, true));
+    }
+
+    /// This configuration with a list more than a matcher can have.
+    fn with_too_many_lists(config: &str) -> Arc<Config> {
+        let mut config = Config::parse(config, &Environment::default()).unwrap();
+        let list = config.lists[0].clone();
+        config.lists.resize(1025, list);
+        for (number, list) in config.lists.iter_mut().enumerate() {
+            list.name = format!("list-{number}");
+        }
+        Arc::new(config)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lists_that_cannot_be_joined_leave_those_in_force() {
+        const LISTS: &str = "[[lists]]\nname = 'list-0'\ninline = ['ads.example']\n";
+        let Bench { publisher, .. } = Bench::new(LISTS);
+        publisher.publish_running(Reading::AtRest).await;
+        let lists = || publisher.pipeline.published.load().policy.lists().clone();
+        assert_eq!(lists().matcher.rules(), 1);
+
+        let too_many = with_too_many_lists(LISTS);
+        publisher.apply(too_many.clone()).await.unwrap();
+
+        assert_eq!((lists().matcher.rules(), lists().names.len()), (1, 1));
+        assert!(Arc::ptr_eq(&publisher.running(), &too_many), "the rest of it counts");
+        let status = publisher.lists.status();
+        assert_eq!((status[0].state, status[1].state), (ListState::Stale, ListState::Failed));
+        let error = status[0].error.as_deref().unwrap();
+        assert!(error.ends_with("there are more than 1024 lists; merge some"), "{error}");
+
+        let groups = format!("{LISTS}groups = ['kids']");
+        publisher.apply(with_too_many_lists(&groups)).await.unwrap();
+        assert_eq!(lists().matcher.rules(), 1);
+        assert!(Arc::ptr_eq(&publisher.running(), &too_many), "its groups are others");
     }
 }
