@@ -143,30 +143,49 @@ impl Part<'_> {
         self.compiled.as_ref().is_err_and(|error| error == NOT_YET)
     }
 
-    fn status(&self, unique: usize) -> ListStatus {
-        let none = ListReport::default();
-        let (report, loaded, error) = match &self.compiled {
-            Ok(Held { list, since }) => (list.report(), Some(*since), problem_of(list.report())),
-            Err(error) => (&none, None, Some(error.clone())),
+    /// How the list does, whose number in the matcher this is.
+    fn status(&self, number: usize, matcher: &Matcher) -> ListStatus {
+        let Held { list: compiled, since } = match &self.compiled {
+            Ok(held) => held,
+            Err(error) => {
+                if !self.is_pending() {
+                    tracing::warn!(list = %self.list.name, %error, "a list is not as it should be");
+                }
+                let none = ListReport::default();
+                return ListStatus::new(self.list, &none, None, Some(error.clone()));
+            }
         };
-        if let Some(error) = error.as_ref().filter(|_| !self.is_pending()) {
+        let report = compiled.report();
+        let error = problem_of(report).or_else(|| left_out(matcher.left_out_of(number)));
+        if let Some(error) = &error {
             tracing::warn!(list = %self.list.name, %error, "a list is not as it should be");
         }
         for sample in &report.samples {
             tracing::debug!(list = %self.list.name, %sample, "a line of a list is no rule");
         }
-        ListStatus::new(self.list, report, loaded, error).with_unique(unique)
+        let status = ListStatus::new(self.list, report, Some(*since), error);
+        status.with_unique(matcher.unique(number))
     }
+}
+
+/// What is wrong where so many rules found no room.
+fn left_out(rules: usize) -> Option<String> {
+    (rules > 0).then(|| {
+        format!(
+            "{rules} of its rules with wildcards, regular expressions or terms do not count: all \
+             lists together have too many; use ||name^ where you can"
+        )
+    })
 }
 
 /// How each list does.
 fn status(parts: &[Part<'_>], matcher: &Matcher) -> Vec<ListStatus> {
     let mut number = 0;
     let status = parts.iter().map(|part| {
-        let unique = matcher.unique(number);
+        let status = part.status(number, matcher);
         // Lists are numbered in a matcher as they were added.
         number += usize::from(part.compiled.is_ok());
-        part.status(unique)
+        status
     });
     status.collect()
 }

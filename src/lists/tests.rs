@@ -380,3 +380,21 @@ async fn half_a_file_does_not_count_when_something_else_is_published() {
     std::fs::write(&path, "one.example\ntwo.example\nthree.example").unwrap();
     assert_eq!(rules(Reading::All).await, 3, "somebody has asked for it");
 }
+
+#[tokio::test]
+async fn a_list_some_of_whose_rules_find_no_room_says_so() {
+    let list = |name: &str, letter: char| {
+        let lines: Vec<String> = (0..11_000).map(|n| format!("*{letter}{n}x*y")).collect();
+        format!("[[lists]]\nname = '{name}'\ninline = {lines:?}\n")
+    };
+    let text = format!("{}{}[[lists]]\nname = 'gone'\npath = '/gone'", list("a", 'a'), list("b", 'b'));
+    let config = Arc::new(Config::parse(&text, &Environment::default()).unwrap());
+    let store = store(&config);
+
+    store.load(&config, Reading::All).await.unwrap();
+
+    let [a, b, gone] = store.status().try_into().unwrap();
+    let told = |status: &ListStatus| status.error.clone().unwrap_or_default();
+    assert!(told(&a).contains("1000 of its rules") || told(&b).contains("do not count"));
+    assert_eq!((a.unique, b.unique, gone.unique), (11_000, 11_000, 0));
+}
