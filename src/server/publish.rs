@@ -1,7 +1,7 @@
 //! Configurations, lists and the time of day go in, snapshots come out, one at a time and in order.
 
 use std::{
-    mem::take,
+    mem::replace,
     sync::{Arc, PoisonError},
     time::Duration,
 };
@@ -216,38 +216,45 @@ impl Publisher {
     }
 
     async fn publish_wanted(&self, mut turn: OwnedMutexGuard<u64>) {
-        let (wanted, reading) = {
-            let mut wanted = self.wanted();
-            // Even one that fails is not tried again at every look.
-            *turn = wanted.number;
-            (wanted.config.take(), take(&mut wanted.reading))
-        };
+        let Wanted { number, config: wanted, reading } = self.take_wanted();
+        // Even one that fails is not tried again at every look.
+        *turn = number;
         let config = wanted.clone().unwrap_or_else(|| self.running());
-        let lists = match self.lists.load(&config, reading).await {
-            Ok(lists) => Some(lists),
-            Err(error) => {
-                let error = causes::one_line(&error);
-                tracing::error!(%error, "the lists in force stay");
-                self.lists_that_stay(&config)
-            }
-        };
+        let lists = self.lists.load(&config, reading).await.or_else(|error| {
+            let error = causes::one_line(&error);
+            tracing::error!(%error, "the lists in force stay");
+            self.lists_that_stay(&config).ok_or(())
+        });
         if wanted.is_some() {
-            self.pipeline.metrics.count_reload(lists.is_some());
+            self.pipeline.metrics.count_reload(lists.is_ok());
         }
         match lists {
-            Some(lists) => {
+            Ok(lists) => {
                 self.publish(&config, lists);
                 self.lists.note_in_force(&config);
             }
-            None => {
-                return tracing::error!("the new configuration has other groups; the old stays");
-            }
+            Err(()) => return self.stay_with_the_old_settings(),
         }
         // Only the first time is of interest.
         let _ = self.read.set(());
         // A configuration that waits may have what this one has not.
         if self.wanted().config.is_none() {
             self.lists.forget_all_but(&config).await;
+        }
+    }
+
+    fn take_wanted(&self) -> Wanted {
+        let mut wanted = self.wanted();
+        let number = wanted.number;
+        replace(&mut *wanted, Wanted { number, ..Wanted::default() })
+    }
+
+    fn stay_with_the_old_settings(&self) {
+        tracing::error!("the new configuration has other groups than these; the old one stays");
+        let is_waiting = self.wanted().config.is_some();
+        if !is_waiting && let Err(error) = self.pipeline.upstream.reconfigure(&self.running()) {
+            let error = causes::one_line(&error);
+            tracing::error!(%error, "the upstream settings before cannot be used again");
         }
     }
 
@@ -280,6 +287,8 @@ impl Publisher {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
     use crate::{
         config::{Config, Environment},
@@ -358,6 +367,21 @@ mod tests {
 
         assert_eq!(bench.later(1).await, (2, false));
         assert_eq!(bench.later(59).await, (3, true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_waits_for_is_published_at_the_next_look() {
+        let Bench { publisher, .. } = Bench::new("[[lists]]\nname = 'a'\ninline = ['ads.example']");
+        let turn = publisher.turn.clone().lock_owned().await;
+        assert_eq!(publisher.publish_running(Reading::All).now_or_never(), None);
+        drop(turn);
+
+        let keeper = publisher.clone();
+        tokio::spawn(async move { keeper.keep_files_current().await });
+        publisher.lists_read().await;
+
+        let snapshot = publisher.pipeline.published.load_full();
+        assert_eq!((snapshot.generation, snapshot.policy.lists().matcher.rules()), (2, 1));
     }
 
     /// This configuration with a list more than a matcher can have.
