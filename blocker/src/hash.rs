@@ -93,7 +93,10 @@ fn word(name: &Octets, at: usize, length: usize) -> u64 {
         Some(octets) => u64::from_le_bytes(*octets),
         None => last_word(name, at),
     };
-    word & MASKS.get(length).unwrap_or(&u64::MAX)
+    match length {
+        1..WORD => word & (u64::MAX >> (u64::BITS as usize - 8 * length)),
+        _ => word,
+    }
 }
 
 /// The word at the end of the longest names.
@@ -114,17 +117,6 @@ pub(crate) type Octets = [u8; MAX_NAME];
 
 /// Octets folded in at a time.
 const WORD: usize = 8;
-/// What is left of a word of which so many octets count.
-const MASKS: [u64; WORD] = [
-    0,
-    0xFF,
-    0xFFFF,
-    0xFF_FFFF,
-    0xFFFF_FFFF,
-    0xFF_FFFF_FFFF,
-    0xFFFF_FFFF_FFFF,
-    0xFF_FFFF_FFFF_FFFF,
-];
 /// Most labels of a name: 255 octets hold 127 of one character, and the root's zero.
 const MAX_LABELS: usize = 128;
 /// Digits of pi, which nobody chose for a purpose.

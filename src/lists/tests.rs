@@ -387,7 +387,8 @@ async fn a_list_some_of_whose_rules_find_no_room_says_so() {
         let lines: Vec<String> = (0..11_000).map(|n| format!("*{letter}{n}x*y")).collect();
         format!("[[lists]]\nname = '{name}'\ninline = {lines:?}\n")
     };
-    let text = format!("{}{}[[lists]]\nname = 'gone'\npath = '/gone'", list("a", 'a'), list("b", 'b'));
+    let text =
+        format!("{}{}[[lists]]\nname = 'gone'\npath = '/gone'", list("a", 'a'), list("b", 'b'));
     let config = Arc::new(Config::parse(&text, &Environment::default()).unwrap());
     let store = store(&config);
 
