@@ -5,10 +5,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use admin_ui::{Access, Backend, QueryRow, Status};
+use admin_ui::{Access, Backend, Explain, QueryRow, Status};
 use tokio::sync::broadcast;
 
 use crate::{
+    explain::{Subject, explain_running},
     lists::{ListState, ListStatus, ListStore},
     metrics::Health,
     pipeline::Pipeline,
@@ -63,6 +64,14 @@ impl AdminBackend {
 }
 
 impl Backend for AdminBackend {
+    fn explain(&self, question: &Explain) -> Result<serde_json::Value, String> {
+        let Explain { name, qtype, client } = question;
+        let subject = Subject::parse(name, qtype, client.as_deref());
+        let subject = subject.map_err(|error| error.to_string())?;
+        let explanation = explain_running(&self.pipeline, &self.lists, &subject);
+        serde_json::to_value(explanation).map_err(|error| error.to_string())
+    }
+
     fn status(&self) -> Status {
         let snapshot = self.pipeline.published.load();
         let lists = snapshot.policy.lists();

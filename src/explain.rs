@@ -15,7 +15,8 @@ use tokio::time::Instant;
 use crate::{
     cache::Cache,
     config::Config,
-    lists::{ListState, ListStatus},
+    lists::{ListState, ListStatus, ListStore},
+    pipeline::Pipeline,
     policy::{
         Decision, Policy,
         explain::{Finding, Membership, Reasons, Standing, Step},
@@ -93,6 +94,15 @@ pub enum Outcome {
     Blocked,
     /// It is resolved.
     Resolved,
+}
+
+/// Explains what a client of a running server gets.
+pub fn explain_running(pipeline: &Pipeline, lists: &ListStore, subject: &Subject) -> Explanation {
+    let snapshot = pipeline.published.load();
+    let (cache, upstream) = (&pipeline.cache, &pipeline.upstream);
+    let live = Some(Live { cache, upstream, now: Instant::now() });
+    let (config, policy, lists) = (&snapshot.config, &snapshot.policy, &lists.status());
+    Explainer { config, policy, lists, live }.explain(subject)
 }
 
 impl Explanation {

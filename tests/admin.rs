@@ -122,3 +122,17 @@ async fn the_first_password_is_kept_for_the_next_start() {
     assert!(lab.server.first_password().is_some_and(|first| first.is_kept));
     assert_eq!(std::os::unix::fs::MetadataExt::mode(&file) & 0o777, 0o600);
 }
+
+#[tokio::test]
+async fn an_answer_is_explained_over_the_api() {
+    let lab = Lab::builder().list("ads", &["||ads.example^"]).start().await;
+    let cookie = lab.log_in().await;
+
+    let told = lab.get_json("/api/v1/explain?name=x.ads.example&client=10.1.2.3", &cookie).await;
+    let refused = lab.get_admin("/api/v1/explain?name=a..b", &cookie).await;
+
+    assert_eq!((&told["outcome"], &told["client"]), (&"blocked".into(), &"10.1.2.3".into()));
+    assert_eq!(told["winner"]["list"], "ads");
+    assert_eq!(told["sentence"], "blocked for 10.1.2.3: line 1 of `ads` says ||ads.example^");
+    assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+}

@@ -14,8 +14,8 @@ use std::{
 };
 
 use admin_ui::{
-    Access, Backend, Blocking, Cache, List, ListState, Outcome, QueryRow, Settings, Status, Totals,
-    Transport, Upstream, UpstreamState,
+    Access, Backend, Blocking, Cache, Explain, List, ListState, Outcome, QueryRow, Settings,
+    Status, Totals, Transport, Upstream, UpstreamState,
 };
 use tokio::{net::TcpListener, sync::broadcast, time};
 
@@ -242,6 +242,10 @@ impl Preview {
 }
 
 impl Backend for Preview {
+    fn explain(&self, question: &Explain) -> Result<serde_json::Value, String> {
+        Ok(serde_json::json!({ "name": question.name, "sentence": "this is a preview" }))
+    }
+
     fn status(&self) -> Status {
         let totals = self.totals();
         let lists = self.lists();

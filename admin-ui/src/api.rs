@@ -10,10 +10,12 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode, header::SET_COOKIE};
 use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
 
 use crate::{
     assets::{UI, Ui},
     auth::{LogIn, Session},
+    backend::Explain,
     model::{QueryRow, Status},
     problem::Problem,
     site::Site,
@@ -63,6 +65,25 @@ pub(crate) async fn queries(
     let queries = site.backend.queries(limit);
     let replica = site.backend.status().replica;
     Ok(Json(QueriesAnswer { replica, queries }).into_response())
+}
+
+/// `GET api/v1/explain?name=ads.example&type=A&client=10.1.2.3`.
+pub(crate) async fn explain(
+    _: Session,
+    State(site): State<Arc<Site>>,
+    question: Result<Query<Explain>, QueryRejection>,
+) -> Result<Response, Problem> {
+    const HINT: &str = "send name=, and type= and client= where you want them";
+    let Ok(Query(question)) = question else {
+        return Err(Problem::bad_request("there is no name to explain", HINT));
+    };
+    // Rules are looked at one by one, which is nothing for the thread that serves everybody.
+    let explained = spawn_blocking(move || site.backend.explain(&question)).await;
+    match explained {
+        Ok(Ok(explanation)) => Ok(Json(explanation).into_response()),
+        Ok(Err(error)) => Err(Problem::bad_request(error, HINT)),
+        Err(_) => Err(Problem::defect()),
+    }
 }
 
 #[derive(Deserialize)]

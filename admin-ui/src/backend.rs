@@ -19,8 +19,32 @@ pub trait Backend: Send + Sync + 'static {
     /// finish; a receiver that lags is told how many rows it missed.
     fn follow(&self) -> broadcast::Receiver<Arc<QueryRow>>;
 
+    /// Why a client gets what it gets, as JSON. Takes longer than the others, and is called where that
+    /// disturbs nobody.
+    ///
+    /// # Errors
+    /// What of the question is none, in words for a person.
+    fn explain(&self, question: &Explain) -> Result<serde_json::Value, String>;
+
     /// Who may come in. Read for every request, so a changed setting counts at once.
     fn access(&self) -> Arc<Access>;
+}
+
+/// A question whose answer is to be explained.
+#[derive(Clone, Debug, serde::Deserialize, Eq, PartialEq)]
+pub struct Explain {
+    /// The name.
+    pub name: String,
+    /// The type; an address, if it is left out.
+    #[serde(rename = "type", default = "address")]
+    pub qtype: String,
+    /// Who asks: an address or a SPIFFE id; this host, if it is left out.
+    pub client: Option<String>,
+}
+
+/// The type that people mean who name none.
+fn address() -> String {
+    "A".to_owned()
 }
 
 /// Who may come in.

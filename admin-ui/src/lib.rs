@@ -37,7 +37,7 @@ use axum::{Router, middleware, routing};
 pub use crate::{
     assets::{UI, Ui},
     auth::password::{PasswordError, check_hash, hash_password, is_password_hash},
-    backend::{Access, Backend, Settings},
+    backend::{Access, Backend, Explain, Settings},
     base_path::is_base_path,
     model::{
         Blocking, Cache, List, ListState, Outcome, QueryRow, Status, Totals, Transport, Upstream,
@@ -62,6 +62,7 @@ pub fn router(backend: Arc<dyn Backend>, settings: Settings) -> Router {
         .route(&at("api/v1/status"), routing::get(api::status))
         .route(&at("api/v1/queries"), routing::get(api::queries))
         .route(&at("api/v1/queries/stream"), routing::get(live::stream))
+        .route(&at("api/v1/explain"), routing::get(api::explain))
         .route(&at("api/v1/session"), routing::post(api::log_in).delete(api::log_out));
     if let Some(bare) = site.base.without_slash() {
         router = router.route(&bare, routing::get(pages::back));

@@ -102,6 +102,15 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", detail, hint)
     }
 
+    pub(crate) fn defect() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "defect",
+            "the server could not finish this",
+            "this is a defect of dnsward's; please report it with the server's log",
+        )
+    }
+
     pub(crate) fn too_large() -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,

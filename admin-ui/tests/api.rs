@@ -122,3 +122,22 @@ async fn reloading_after_a_failed_log_in_leads_back() {
 
     assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, "/"));
 }
+
+#[tokio::test]
+async fn a_question_is_explained_by_the_backend() {
+    let lab = Lab::new();
+    let cookie = lab.log_in().await;
+    let get = async |path: &str| lab.ask(Ask::get(path).with("cookie", &cookie)).await;
+
+    let all = get("/api/v1/explain?name=ads.example&type=AAAA&client=10.1.2.3").await;
+    let least = get("/api/v1/explain?name=ads.example").await;
+
+    let told = json!({ "name": "ads.example", "type": "AAAA", "client": "10.1.2.3" });
+    assert_eq!(all.json(), told);
+    assert_eq!(least.json(), json!({ "name": "ads.example", "type": "A", "client": null }));
+    get("/api/v1/explain").await.assert_problem(400, "bad_request");
+    let empty = get("/api/v1/explain?name=").await;
+    empty.assert_problem(400, "bad_request");
+    assert!(empty.text().contains("the name is empty"));
+    lab.ask(Ask::get("/api/v1/explain?name=x")).await.assert_problem(401, "unauthenticated");
+}

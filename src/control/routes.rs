@@ -11,14 +11,11 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::json;
-use tokio::{
-    task::spawn_blocking,
-    time::{Instant, timeout},
-};
+use tokio::{task::spawn_blocking, time::timeout};
 
 use super::{Control, Status};
 use crate::{
-    explain::{Explainer, Explanation, Found, Live, Subject, SubjectError, search},
+    explain::{Explanation, Found, Subject, SubjectError, explain_running, search},
     lists::ListStatus,
 };
 
@@ -89,19 +86,12 @@ async fn explain(
     let subject = Subject::parse(&name, &qtype, client.as_deref()).map_err(|error| bad(&error))?;
     control.lists_are_read().await;
     // Rules are looked at one by one, which is nothing for the thread that hears of signals.
-    let explained = spawn_blocking(move || control.explain(&subject)).await;
+    let explain = move || explain_running(&control.pipeline, &control.lists, &subject);
+    let explained = spawn_blocking(explain).await;
     explained.map(Json).map_err(|_| defect())
 }
 
 impl Control {
-    fn explain(&self, subject: &Subject) -> Explanation {
-        let snapshot = self.pipeline.published.load();
-        let (cache, upstream) = (&self.pipeline.cache, &self.pipeline.upstream);
-        let live = Some(Live { cache, upstream, now: Instant::now() });
-        let (config, policy, lists) = (&snapshot.config, &snapshot.policy, &self.lists.status());
-        Explainer { config, policy, lists, live }.explain(subject)
-    }
-
     /// Waits a moment for the first reading of lists; late ones are told as they are.
     async fn lists_are_read(&self) {
         let _ = timeout(FIRST_READING, self.publisher.lists_read()).await;

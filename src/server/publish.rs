@@ -235,12 +235,12 @@ impl Publisher {
             }
             Err(()) => return self.stay_with_the_old_settings(),
         }
-        // Only the first time is of interest.
-        let _ = self.read.set(());
         // A configuration that waits may have what this one has not.
         if self.wanted().config.is_none() {
             self.lists.forget_all_but(&config).await;
         }
+        // Only the first time is of interest.
+        let _ = self.read.set(());
     }
 
     fn take_wanted(&self) -> Wanted {

@@ -11,7 +11,8 @@
 use std::sync::{Arc, Mutex};
 
 use admin_ui::{
-    Access, Backend, Blocking, Cache, Outcome, QueryRow, Settings, Status, Totals, Transport,
+    Access, Backend, Blocking, Cache, Explain, Outcome, QueryRow, Settings, Status, Totals,
+    Transport,
 };
 use axum::{Router, body::Body};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -96,6 +97,14 @@ impl Script {
 }
 
 impl Backend for Script {
+    fn explain(&self, question: &Explain) -> Result<serde_json::Value, String> {
+        match question.name.as_str() {
+            "" => Err("the name is empty".to_owned()),
+            _ => Ok(serde_json::json!({ "name": question.name, "type": question.qtype,
+                                        "client": question.client })),
+        }
+    }
+
     fn status(&self) -> Status {
         Status {
             replica: "<lab>".to_owned(),
