@@ -61,6 +61,9 @@ struct Arguments {
     /// The CPU of the load.
     #[arg(long, default_value_t = 1)]
     load_cpu: usize,
+    /// Queries a second where latency is measured. By default half of what each server can do.
+    #[arg(long, value_parser = value_parser!(u32).range(1..))]
+    rate: Option<u32>,
 }
 
 fn main() -> ExitCode {
@@ -95,6 +98,7 @@ fn settings(arguments: Arguments) -> io::Result<Settings> {
         server_cpu: arguments.server_cpu,
         control_cpu: arguments.control_cpu,
         load_cpu: arguments.load_cpu,
+        rate: arguments.rate,
     })
 }
 

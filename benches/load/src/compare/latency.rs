@@ -26,7 +26,7 @@ use crate::{
 /// A round in which more than this share of the queries left late tells about the machine.
 pub(super) const MAX_LATE: f64 = 0.01;
 
-/// Share of its capacity that a server is given.
+/// Share of its capacity that a server is given, where nobody names a rate.
 const SHARE: f64 = 0.5;
 
 /// How clients come.
@@ -108,8 +108,11 @@ impl Course {
         let scenario = transport.scenario();
         server.prime(name, scenario, lab.settings)?;
         let plan = scenario.plan(server.reachable(), lab.settings)?;
-        let capacity = load::run(&plan, &mut ())?.report().answers_per_second;
-        let (name, rate) = (name.to_owned(), capacity * SHARE);
+        let rate = match lab.settings.rate {
+            Some(rate) => rate.into(),
+            None => load::run(&plan, &mut ())?.report().answers_per_second * SHARE,
+        };
+        let name = name.to_owned();
         Ok(Self { name, server, transport, rate, reports: Vec::new() })
     }
 

@@ -34,6 +34,8 @@ pub struct Settings {
     pub control_cpu: Option<usize>,
     /// The CPU of the load.
     pub load_cpu: usize,
+    /// Queries a second where latency is measured; half of each server's own capacity without it.
+    pub rate: Option<u32>,
 }
 
 /// Whether somebody takes part.
