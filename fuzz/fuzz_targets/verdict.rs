@@ -210,12 +210,13 @@ fn allows(rule: &Rule) -> bool {
 }
 
 fn is_undone(rules: &[Rule], rule: &Rule) -> bool {
-    let (_, mode, groups) = LISTS[rule.list];
+    let (action, mode, groups) = LISTS[rule.list];
     rules.iter().any(|other| {
-        let (_, other_mode, other_groups) = LISTS[other.list];
+        let (other_action, other_mode, other_groups) = LISTS[other.list];
         other.name == rule.name
             && other.meaning == Meaning { undoes: true, ..rule.meaning }
             && (other_mode == Mode::Enforce || mode == Mode::Shadow)
+            && action == other_action
             && groups & !other_groups == 0
     })
 }
