@@ -7,6 +7,10 @@ use std::{
     pin::{Pin, pin},
 };
 
+use thread_priority::{
+    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
+    set_thread_priority_and_policy, thread_native_id,
+};
 use tokio::runtime::Builder;
 
 use wishes::{Wish, Wishes};
@@ -17,9 +21,6 @@ use crate::{
     config::{Config, Problem, cautions, keys_without_effect},
     server::{Server, TakenPort},
 };
-
-/// The lowest priority there is (setpriority(2)).
-const LEAST: i32 = 19;
 
 pub(super) fn run(file: &ConfigFile, is_demo: bool) -> Exit {
     let origin = match Origin::new(file, is_demo) {
@@ -42,10 +43,12 @@ pub(super) fn run(file: &ConfigFile, is_demo: bool) -> Exit {
     runtime.block_on(serve(&origin, config, &logging))
 }
 
-/// The threads that compile lists and hash passwords come after those that answer. Where the kernel
-/// refuses that, they do not.
+/// The threads that compile lists and hash passwords give way to those that answer. With SCHED_IDLE
+/// (sched(7)) they do so at once; with the lowest priority of nice(2), a slice of a millisecond or
+/// two is finished first. Where the kernel refuses it, they do not give way.
 fn step_back() {
-    let _ = rustix::process::nice(LEAST);
+    let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    let _ = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle);
 }
 
 /// Where the configuration comes from, and what the demo adds to it.
