@@ -21,6 +21,9 @@ const IDLE_CONNECTION: usize = 2048;
 /// keeps for the next time.
 const SLACK: usize = 1024 * 1024;
 
+/// The policy of threads that run only when no other wants to (sched(7)).
+const SCHED_IDLE: u32 = 5;
+
 /// A running program with a configuration file of its own.
 struct Program {
     child: Child,
@@ -95,15 +98,15 @@ impl Program {
         line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
     }
 
-    /// The names and the niceness of its threads.
-    fn threads(&self) -> Vec<(String, i64)> {
+    /// The names of its threads and how the kernel schedules them (proc_pid_stat(5), field 41).
+    fn threads(&self) -> Vec<(String, u32)> {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
         let line = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("stat"));
         let lines = tasks.filter_map(|task| line(task.ok()?).ok());
         let parse = |line: String| {
             let (head, fields) = line.rsplit_once(") ").unwrap();
             let (_, name) = head.split_once('(').unwrap();
-            (name.to_owned(), fields.split(' ').nth(16).unwrap().parse().unwrap())
+            (name.to_owned(), fields.split(' ').nth(38).unwrap().parse().unwrap())
         };
         lines.map(parse).collect()
     }
@@ -159,21 +162,21 @@ fn write_config(directory: &Path, blocked: &str) {
 }
 
 #[test]
-fn whoever_compiles_lists_comes_after_those_who_answer() {
+fn whoever_compiles_lists_gives_way_to_those_who_answer() {
     let program = Program::start();
     assert!(program.comes_to_block("one.example"));
 
     let threads = program.threads();
 
-    let priorities = |of_answering: bool| {
+    let policies = |of_answering: bool| {
         let answers = move |name: &str| name.starts_with("dns-") == of_answering;
-        threads.iter().filter(move |(name, _)| answers(name)).map(|(_, nice)| *nice)
+        threads.iter().filter(move |(name, _)| answers(name)).map(|(_, policy)| *policy)
     };
     // That of the thread that started the others, whatever this test was started with.
     let usual = threads[0].1;
-    assert!(priorities(true).count() > 0, "{threads:?}");
-    assert!(priorities(true).all(|nice| nice == usual), "{threads:?}");
-    assert!(priorities(false).any(|nice| nice == 19), "{threads:?}");
+    assert!(policies(true).count() > 0, "{threads:?}");
+    assert!(policies(true).all(|policy| policy == usual), "{threads:?}");
+    assert!(policies(false).any(|policy| policy == SCHED_IDLE), "{threads:?}");
     assert!(program.terminate());
 }
 
