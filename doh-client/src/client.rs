@@ -5,24 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rustls::pki_types::pem;
 use tokio::time::Instant;
 
-use crate::error::{Chain, Error};
-use crate::health::Health;
+use crate::builder::ClientBuilder;
+use crate::error::Error;
 use crate::message::Query;
 use crate::race::{Asking, Budget, Race, Servers};
 use crate::server::Server;
-use crate::tls;
-use crate::upstream::{Check, IN_FLIGHT, Upstream};
-
-/// Time for one exchange unless set: a stub resolver gives up after 5 s (`timeout:5` of glibc) and
-/// has to get its SERVFAIL before.
-const DEFAULT_TIMEOUT: Duration = Duration::from_millis(4500);
-
-/// Time until another server is asked too unless set: a third of [`DEFAULT_TIMEOUT`], so that all
-/// three sends of a query have as long.
-const DEFAULT_ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1500);
+use crate::status::ServerStatus;
+use crate::upstream::Upstream;
 
 /// Sends DNS queries over HTTPS and returns the first good answer. Clones share everything.
 ///
@@ -48,13 +39,11 @@ pub struct Client {
 impl Client {
     /// Starts with no servers and default limits.
     pub fn builder() -> ClientBuilder {
-        ClientBuilder {
-            servers: Vec::new(),
-            extra_roots: Vec::new(),
-            budget: Budget { total: DEFAULT_TIMEOUT, attempt: DEFAULT_ATTEMPT_TIMEOUT },
-            in_flight: IN_FLIGHT,
-            check: |_| true,
-        }
+        ClientBuilder::new()
+    }
+
+    pub(crate) fn of(upstreams: Arc<[Arc<Upstream>]>, budget: Budget) -> Self {
+        Self { upstreams, budget }
     }
 
     /// Sends one query and returns the first good answer of the servers.
@@ -97,109 +86,6 @@ impl fmt::Debug for Client {
     }
 }
 
-/// Collects what a [`Client`] is made of.
-///
-/// ```
-/// let client = doh_client::Client::builder()
-///     .server("https://1.1.1.1/dns-query".parse()?)
-///     .timeout(std::time::Duration::from_secs(3))
-///     .build()?;
-/// assert_eq!(client.servers().len(), 1);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct ClientBuilder {
-    servers: Vec<Server>,
-    extra_roots: Vec<Vec<u8>>,
-    budget: Budget,
-    in_flight: usize,
-    check: Check,
-}
-
-impl ClientBuilder {
-    /// Adds a server, less preferred than those added before.
-    pub fn server(mut self, server: Server) -> Self {
-        self.servers.push(server);
-        self
-    }
-
-    /// Trusts the certificates in this PEM text besides the roots of the web.
-    pub fn extra_roots_pem(mut self, pem: &[u8]) -> Self {
-        self.extra_roots.push(pem.to_vec());
-        self
-    }
-
-    /// Limits the time of one exchange, connecting included; 4.5 s unless set.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.budget.total = timeout;
-        self
-    }
-
-    /// Sets how long a server may be silent before the next one is asked too; 1.5 s unless set.
-    ///
-    /// The first server goes on meanwhile: a shorter time costs sends, not answers.
-    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
-        self.budget.attempt = timeout;
-        self
-    }
-
-    /// Limits the queries that one server has under way; 1024 unless set. One more fails at once
-    /// with [`Failure::Overloaded`](crate::Failure::Overloaded), and the next server is asked.
-    pub fn in_flight(mut self, limit: usize) -> Self {
-        self.in_flight = limit;
-        self
-    }
-
-    /// Has answers looked at by the caller, who knows more of DNS than header and question: when one
-    /// does not pass, another server is asked, as when a server answers SERVFAIL. The last of them
-    /// is returned where none passes. Runs for every answer, so it must not wait for anything.
-    pub fn check(mut self, check: fn(&[u8]) -> bool) -> Self {
-        self.check = check;
-        self
-    }
-
-    /// Makes the client. Nothing is dialled and no runtime is needed.
-    ///
-    /// # Errors
-    ///
-    /// When there is no server, no time, or an extra root that is none.
-    pub fn build(self) -> Result<Client, BuildError> {
-        if self.servers.is_empty() {
-            return Err(BuildError::NoServer);
-        }
-        if self.budget.total.is_zero() || self.budget.attempt.is_zero() {
-            return Err(BuildError::NoTime);
-        }
-        let tls = tls::connector(&self.extra_roots)?;
-        let (attempt, limit, check) = (self.budget.attempt, self.in_flight, self.check);
-        let upstream = |server| Arc::new(Upstream::new(server, tls.clone(), attempt, limit, check));
-        let upstreams = self.servers.into_iter().map(upstream).collect();
-        Ok(Client { upstreams, budget: self.budget })
-    }
-}
-
-/// Why there is no client. To blame is the configuration; trying again never helps.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// No server was added.
-    #[error("no server to ask (found none, allowed one or more)")]
-    NoServer,
-    /// A time limit of zero.
-    #[error("no time to ask a server (found a timeout of zero, allowed more than that)")]
-    NoTime,
-    /// The extra roots are not PEM, or hold no certificate.
-    #[error("the extra roots are no certificates in PEM")]
-    ExtraRootsPem(#[source] pem::Error),
-    /// A certificate among the extra roots cannot be used as a root.
-    #[error("an extra root is no certificate that can be trusted")]
-    ExtraRoot(#[source] rustls::Error),
-    /// The TLS library refuses its own defaults.
-    #[error("TLS cannot be set up")]
-    Tls(#[source] rustls::Error),
-}
-
 /// An answer and where it came from.
 ///
 /// ```no_run
@@ -219,53 +105,6 @@ pub struct Exchange {
     pub age: Duration,
     /// How long the exchange took, all servers together.
     pub elapsed: Duration,
-}
-
-/// How one server is doing.
-///
-/// ```
-/// let server = "https://1.1.1.1/dns-query".parse()?;
-/// let client = doh_client::Client::builder().server(server).build()?;
-/// let status = &client.status()[0];
-/// assert_eq!((status.health, status.connected), (doh_client::Health::Untried, false));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ServerStatus {
-    /// The URL of the server.
-    pub server: String,
-    /// What came of its last query.
-    pub health: Health,
-    /// Whether a connection to it is open.
-    pub connected: bool,
-    /// Queries it answered, well or not.
-    pub answered: u64,
-    /// Queries it did not answer.
-    pub failed: u64,
-    /// Connections opened.
-    pub connects: u64,
-    /// What went wrong last, however long ago.
-    pub last_error: Option<String>,
-    /// How long its last answer took, connecting not included.
-    pub last_round_trip: Option<Duration>,
-}
-
-impl ServerStatus {
-    fn of(upstream: &Upstream) -> Self {
-        let (connected, connects) = (upstream.slot().is_open(), upstream.slot().opened());
-        let record = upstream.record();
-        Self {
-            server: upstream.name().as_ref().to_owned(),
-            health: record.health,
-            connected,
-            answered: record.answered,
-            failed: record.failed,
-            connects,
-            last_error: record.last_failure.as_ref().map(|failure| Chain(failure).to_string()),
-            last_round_trip: record.last_round_trip,
-        }
-    }
 }
 
 /// One query for all servers of a client.

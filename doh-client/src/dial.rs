@@ -1,25 +1,23 @@
-//! The addresses of a server go in, an HTTP/2 connection comes out. Kept apart because this is all
-//! the network a new connection needs, and it ends within one budget.
+//! A server goes in, an open connection to one of its addresses comes out. Kept apart because this
+//! is all the network a new connection needs, and it ends within one budget.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use http_body_util::Full;
-use hyper::client::conn::http2::{self, SendRequest};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
-use tracing::debug;
 
+use crate::addresses::Addresses;
 use crate::error::{Cause, Failure};
+use crate::observer::{Connected, Event, Witness};
 use crate::server::Server;
 use crate::tls;
-use crate::upstream::IN_FLIGHT;
+use crate::transport::{Link, http};
+use crate::wire::Wire;
 
 /// Time for TCP, TLS and HTTP/2 together: long enough for one lost SYN (sent again after 1 s), and
 /// no longer than a query waits before another server is asked.
@@ -30,82 +28,54 @@ const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 
 /// While answers are owed: silence before a PING, and the time its echo may take. Streams do not
 /// fail by themselves on a path that went dead, for minutes; this finds it within 2 s.
-const PING_AFTER: Duration = Duration::from_secs(1);
-const PING_TIMEOUT: Duration = Duration::from_secs(1);
+pub(crate) const PING_AFTER: Duration = Duration::from_secs(1);
+pub(crate) const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a silent path may go unnoticed while answers are owed.
 pub(crate) const SILENCE_LIMIT: Duration = PING_AFTER.saturating_add(PING_TIMEOUT);
 
-/// Room for one answer of any size in a stream.
-const STREAM_WINDOW: u32 = 65_535;
-
-/// Room for many answers in a connection; h2 also takes half of it as the number of bytes that
-/// small frames may waste before it says goodbye, hence at least 1 MiB.
-const CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
-
-/// Response headers of a resolver fill a few hundred bytes.
-const MAX_HEADERS: u32 = 8 * 1024;
-
-/// How long late frames of a query that was given up are known as such; after that they would end
-/// the connection.
-const REMEMBER_RESETS: Duration = Duration::from_secs(10);
-
-/// Where requests of one connection go in.
-pub(crate) type Sender = SendRequest<Full<Bytes>>;
-
 /// Opens connections to one server.
 pub(crate) struct Dialer {
     server: Arc<Server>,
+    addresses: Arc<Addresses>,
     tls: TlsConnector,
+    witness: Witness,
 }
 
 impl Dialer {
-    pub(crate) fn new(server: Arc<Server>, tls: TlsConnector) -> Self {
-        Self { server, tls }
+    pub(crate) fn new(
+        server: Arc<Server>,
+        addresses: Arc<Addresses>,
+        tls: TlsConnector,
+        witness: Witness,
+    ) -> Self {
+        Self { server, addresses, tls, witness }
     }
 
     /// Opens a connection and starts the task that drives it until either side closes it.
-    pub(crate) async fn dial(&self) -> Result<Sender, Failure> {
-        match timeout(CONNECT_TIMEOUT, self.connect()).await {
+    pub(crate) async fn dial(&self) -> Result<Link, Failure> {
+        let outcome = match timeout(CONNECT_TIMEOUT, self.connect()).await {
             Ok(outcome) => outcome,
             Err(_elapsed) => Err(Failure::ConnectTimeout(CONNECT_TIMEOUT)),
+        };
+        if let Err(failure) = &outcome {
+            self.witness.note(&Event::ConnectFailed(failure));
         }
+        outcome
     }
 
-    async fn connect(&self) -> Result<Sender, Failure> {
-        let tcp = dial_first(self.server.addresses()).await?;
-        let tls = tls::handshake(&self.tls, self.server.tls_name().clone(), tcp).await?;
-        let (sender, connection) =
-            http2_settings().handshake(TokioIo::new(tls)).await.map_err(Failure::from_http)?;
-        let server = Arc::clone(&self.server);
-        tokio::spawn(async move {
-            match connection.await {
-                Ok(()) => debug!(%server, "connection closed"),
-                Err(error) => debug!(%server, %error, "connection broke"),
-            }
-        });
-        Ok(sender)
+    async fn connect(&self) -> Result<Link, Failure> {
+        let started = Instant::now();
+        let (tcp, address) = dial_first(&self.addresses.list()).await?;
+        let took = started.elapsed();
+        let (tls, agreed) = tls::handshake(&self.tls, self.server.tls_name().clone(), tcp).await?;
+        self.witness.note(&Event::Connected(&Connected { address, tcp: took, tls: Some(agreed) }));
+        Ok(Link::Http(http::Link::open(Wire::tls(tls), Arc::clone(&self.server)).await?))
     }
-}
-
-fn http2_settings() -> http2::Builder<TokioExecutor> {
-    let mut settings = http2::Builder::new(TokioExecutor::new());
-    settings
-        .timer(TokioTimer::new())
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_header_list_size(MAX_HEADERS)
-        .keep_alive_interval(PING_AFTER)
-        .keep_alive_timeout(PING_TIMEOUT)
-        .keep_alive_while_idle(false)
-        .max_concurrent_reset_streams(IN_FLIGHT)
-        .max_local_error_reset_streams(None)
-        .reset_stream_duration(REMEMBER_RESETS);
-    settings
 }
 
 /// Connects to whichever address answers first, the earlier ones with a head start.
-async fn dial_first(addresses: &[SocketAddr]) -> Result<TcpStream, Failure> {
+async fn dial_first(addresses: &[SocketAddr]) -> Result<(TcpStream, SocketAddr), Failure> {
     let mut waiting = addresses.iter().copied();
     let mut dialling = FuturesUnordered::new();
     let mut last_failure = None;
@@ -113,7 +83,7 @@ async fn dial_first(addresses: &[SocketAddr]) -> Result<TcpStream, Failure> {
         dialling.extend(waiting.next().map(dial_one));
         tokio::select! {
             outcome = dialling.next() => match outcome {
-                Some(Ok(tcp)) => return Ok(tcp),
+                Some(Ok(dialled)) => return Ok(dialled),
                 Some(Err(failure)) => last_failure = Some(failure),
                 // None is left to wait for: each failed, and a server has one at least.
                 None => {
@@ -126,7 +96,7 @@ async fn dial_first(addresses: &[SocketAddr]) -> Result<TcpStream, Failure> {
     }
 }
 
-async fn dial_one(address: SocketAddr) -> Result<TcpStream, Failure> {
+async fn dial_one(address: SocketAddr) -> Result<(TcpStream, SocketAddr), Failure> {
     let failure = |error| {
         let cause: Cause = Arc::new(error);
         Failure::Connect { address, cause }
@@ -134,7 +104,7 @@ async fn dial_one(address: SocketAddr) -> Result<TcpStream, Failure> {
     let tcp = TcpStream::connect(address).await.map_err(failure)?;
     // Queries are small and never followed by more: waiting to fill a packet only delays them.
     tcp.set_nodelay(true).map_err(failure)?;
-    Ok(tcp)
+    Ok((tcp, address))
 }
 
 #[cfg(test)]
@@ -153,9 +123,9 @@ mod tests {
         let open = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addresses = [closed_address().await, open.local_addr().unwrap()];
 
-        let tcp = dial_first(&addresses).await.unwrap();
+        let (tcp, address) = dial_first(&addresses).await.unwrap();
 
-        assert_eq!(tcp.peer_addr().unwrap(), addresses[1]);
+        assert_eq!((tcp.peer_addr().unwrap(), address), (addresses[1], addresses[1]));
     }
 
     #[tokio::test]

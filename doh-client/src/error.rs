@@ -139,6 +139,14 @@ pub enum Failure {
     /// It answered with an HTTP error or a redirect.
     #[error("it answered with HTTP status {0}, expected 2xx")]
     Status(u16),
+    /// It asks for fewer queries (HTTP status 429 or 503).
+    #[error("it answered with HTTP status {status}: it wants fewer queries")]
+    Throttled {
+        /// 429 or 503.
+        status: u16,
+        /// How long it wants to be left alone, if it said so (RFC 9110 section 10.2.3).
+        after: Option<Duration>,
+    },
     /// It answered with something that is no DNS message.
     #[error("it answered with content type `{0}`, expected `application/dns-message`")]
     ContentType(Box<str>),

@@ -17,36 +17,48 @@
 //! | module | what it does |
 //! |---|---|
 //! | `server` | an `https` URL with pinned addresses, parsed once |
-//! | `client` | the builder, the exchange, the status |
+//! | `builder`, `client`, `status` | how a client is made, asked, and looked at |
 //! | `message` | is this a query, does this answer it |
 //! | `race` | who is asked when, and which answer wins |
 //! | `upstream` | one server: its limit, its record, the free retry |
 //! | `health` | what a server did, and how long to prefer others |
-//! | `connection` | one connection, opened once for all who wait |
-//! | `dial` | TCP, TLS and HTTP/2 within one budget |
+//! | `pool` | the connections of a server, opened once for all who wait |
+//! | `transport` | an open connection: a query goes in, an answer comes out |
+//! | `dial`, `addresses` | where a server is dialled; TCP and TLS within one budget |
+//! | `wire` | bytes with TLS or without, and when the last came in |
 //! | `tls` | trusted roots and cryptography |
 //! | `request`, `response` | what HTTP says, and what of it we believe |
+//! | `observer` | who counts what happens |
 //! | `error` | what went wrong, whose fault it is, whether a retry helps |
 //!
 //! Three kinds of task may outlive the exchange that starts them: opening a connection (1.5 s at
 //! most), driving it (until the server or the last clone of the [`Client`] is gone), and hearing
 //! out a server that was too late (until the time for its exchange is over, or 3 s).
 
+mod addresses;
+mod builder;
 mod client;
-mod connection;
 mod dial;
 mod error;
 mod health;
 mod message;
+mod observer;
+mod pool;
 mod race;
 mod request;
 mod response;
 mod server;
+mod status;
 mod tls;
+mod transport;
 mod upstream;
+mod wire;
 
-pub use client::{BuildError, Client, ClientBuilder, Exchange, ServerStatus};
+pub use builder::{BuildError, ClientBuilder};
+pub use client::{Client, Exchange};
 pub use error::{Blame, Cause, Error, Failure, ServerFailure};
 pub use health::Health;
 pub use message::{AnswerProblem, QueryProblem};
+pub use observer::{Breaker, Budget, Closed, Connected, Event, Observer, SendKind, Tls};
 pub use server::{Server, ServerError};
+pub use status::ServerStatus;

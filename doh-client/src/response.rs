@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{AGE, CONTENT_TYPE};
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
@@ -12,15 +11,10 @@ use hyper::body::Incoming;
 use crate::error::Failure;
 use crate::message::MAX_MESSAGE;
 use crate::request::DNS_MESSAGE;
+use crate::transport::Received;
 
 /// Greatest age a cache has to understand: 2^31 seconds (RFC 9111 section 1.2.2).
 const MAX_AGE: u64 = 1 << 31;
-
-/// A body of the right type and size, not yet looked into.
-pub(crate) struct Received {
-    pub(crate) body: Bytes,
-    pub(crate) age: Duration,
-}
 
 /// Reads a response to its end; a refused one is given up at its headers.
 pub(crate) async fn receive(response: Response<Incoming>) -> Result<Received, Failure> {

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
+use rustls::{AlertDescription, CertificateError, ClientConfig, HandshakeKind, RootCertStore};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::client::BuildError;
+use crate::builder::BuildError;
 use crate::error::Failure;
+use crate::observer::Tls as Agreed;
 
 /// The only protocol offered: without it a server might choose HTTP/1.1, which cannot share a
 /// connection (RFC 8484 section 5.2).
@@ -39,12 +41,23 @@ pub(crate) async fn handshake(
     connector: &TlsConnector,
     name: ServerName<'static>,
     tcp: TcpStream,
-) -> Result<TlsStream<TcpStream>, Failure> {
+) -> Result<(TlsStream<TcpStream>, Agreed), Failure> {
+    let started = Instant::now();
     let tls = connector.connect(name, tcp).await.map_err(failure)?;
-    if tls.get_ref().1.alpn_protocol() != Some(ALPN) {
+    let session = tls.get_ref().1;
+    if session.alpn_protocol() != Some(ALPN) {
         return Err(Failure::NoHttp2);
     }
-    Ok(tls)
+    let agreed = Agreed {
+        took: started.elapsed(),
+        version: session.protocol_version().and_then(|version| version.as_str()).unwrap_or(""),
+        group: session
+            .negotiated_key_exchange_group()
+            .and_then(|group| group.name().as_str())
+            .unwrap_or(""),
+        is_resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
+    };
+    Ok((tls, agreed))
 }
 
 /// The cryptography of all connections: X25519MLKEM768 is offered first, so that what is recorded

@@ -10,13 +10,13 @@ use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tracing::{debug, info, warn};
 
-use crate::connection::Slot;
+use crate::addresses::Addresses;
 use crate::dial::Dialer;
 use crate::error::{Chain, Failure};
 use crate::health::{Health, Record, WasInTime};
 use crate::message::{Merit, Query};
-use crate::request::Template;
-use crate::response::receive;
+use crate::observer::{Event, Witness};
+use crate::pool::Pool;
 use crate::server::Server;
 
 /// Queries one server may have under way unless the builder says otherwise: ten times the streams
@@ -28,12 +28,21 @@ pub(crate) const IN_FLIGHT: usize = 1024;
 pub(crate) struct Upstream {
     server: Arc<Server>,
     name: Arc<str>,
-    template: Template,
-    slot: Arc<Slot>,
+    pool: Arc<Pool>,
     room: Semaphore,
     record: Mutex<Record>,
     patience: Duration,
     check: Check,
+    witness: Witness,
+}
+
+/// What all servers of a client have in common.
+pub(crate) struct Shared {
+    pub(crate) tls: TlsConnector,
+    /// An answer counts as late after this time.
+    pub(crate) patience: Duration,
+    pub(crate) in_flight: usize,
+    pub(crate) check: Check,
 }
 
 /// Whether an answer is one that the caller can use.
@@ -49,24 +58,21 @@ pub(crate) struct Reply {
 }
 
 impl Upstream {
-    /// Prepares a server without dialling it; an answer counts as late after `patience`.
-    pub(crate) fn new(
-        server: Server,
-        tls: TlsConnector,
-        patience: Duration,
-        in_flight: usize,
-        check: Check,
-    ) -> Self {
+    /// Prepares a server without dialling it.
+    pub(crate) fn new(server: Server, shared: &Shared, witness: Witness) -> Self {
         let server = Arc::new(server);
+        let addresses = Arc::new(Addresses::new(&server));
+        let dialer =
+            Dialer::new(Arc::clone(&server), addresses, shared.tls.clone(), witness.clone());
         Self {
             name: server.to_string().into(),
-            template: Template::new(&server),
-            slot: Arc::new(Slot::new(Dialer::new(Arc::clone(&server), tls))),
-            room: Semaphore::new(in_flight.min(Semaphore::MAX_PERMITS)),
+            pool: Arc::new(Pool::new(dialer, witness.clone())),
+            room: Semaphore::new(shared.in_flight.min(Semaphore::MAX_PERMITS)),
             record: Mutex::new(Record::new()),
             server,
-            patience,
-            check,
+            patience: shared.patience,
+            check: shared.check,
+            witness,
         }
     }
 
@@ -78,50 +84,32 @@ impl Upstream {
         Arc::clone(&self.name)
     }
 
-    pub(crate) fn slot(&self) -> &Slot {
-        &self.slot
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
     }
 
     pub(crate) fn record(&self) -> MutexGuard<'_, Record> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the server, and once more over a fresh connection if the connection was lost.
-    ///
-    /// Servers close idle connections at any time, also while a query is on its way; asking twice
-    /// changes nothing for them.
+    /// Asks the server.
     pub(crate) async fn ask(self: Arc<Self>, query: Query) -> Result<Reply, Failure> {
         let Ok(_room) = self.room.try_acquire() else {
             return Err(Failure::Overloaded);
         };
         let account = Account::open(&self);
-        let mut outcome = self.exchange(&query).await;
-        if let Err(lost @ Failure::ConnectionLost(_)) = &outcome {
-            debug!(server = %self.name, error = %Chain(lost), "asking again");
-            outcome = self.exchange(&query).await;
-        }
+        let outcome = self.exchange(&query).await;
         account.close(&outcome);
         outcome
     }
 
     async fn exchange(&self, query: &Query) -> Result<Reply, Failure> {
-        let connection = self.slot.connection().await?;
-        let sent = Instant::now();
-        let request = self.template.post(query.wire());
-        let received = match connection.send(request).await {
-            Ok(response) => receive(response).await,
-            Err(failure) => Err(failure),
-        };
-        if matches!(received, Err(Failure::ConnectionLost(_))) {
-            self.slot.retire(&connection);
-        }
-        let received = received?;
+        let (received, round_trip) = self.pool.exchange(query).await?;
         let mut merit = query.judge(&received.body).map_err(Failure::BadAnswer)?;
         // No failure of the server: whoever owns the name may have filled in what is wrong.
         if !(self.check)(&received.body) {
             merit = Merit::Unhelpful;
         }
-        let round_trip = sent.elapsed();
         Ok(Reply { answer: received.body, merit, age: received.age, round_trip })
     }
 
@@ -129,15 +117,18 @@ impl Upstream {
         let mut record = self.record();
         let (server, was_down) = (&self.name, record.health == Health::Down);
         match outcome {
-            Ok(reply) => {
+            Ok(Reply { round_trip, age, merit, .. }) => {
+                let (round_trip, age, is_good) = (*round_trip, *age, *merit == Merit::Good);
+                self.witness.note(&Event::Answered { round_trip, is_good, age });
                 let was_in_time =
                     if spent < self.patience { WasInTime::Yes } else { WasInTime::No };
-                record.note_answer(reply.round_trip, was_in_time);
+                record.note_answer(round_trip, was_in_time);
                 if was_down {
                     info!(%server, "server answers again");
                 }
             }
             Err(failure) => {
+                self.witness.note(&Event::Failed(&failure));
                 let error = Chain(&failure);
                 if was_down {
                     debug!(%server, %error, "server failed again");

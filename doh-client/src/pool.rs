@@ -3,22 +3,24 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::Full;
-use hyper::body::Incoming;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-use crate::dial::{CONNECT_TIMEOUT, Dialer, Sender};
+use crate::dial::{CONNECT_TIMEOUT, Dialer};
 use crate::error::Failure;
+use crate::message::Query;
+use crate::observer::{Event, SendKind, Witness};
+use crate::transport::{Link, Received};
 
 /// The one connection to a server, opened when it is first needed.
 ///
 /// Connecting is a task of its own that many queries wait for: none of them owns it, so that a
 /// query that is given up takes nothing away from the others.
-pub(crate) struct Slot {
+pub(crate) struct Pool {
     dialer: Dialer,
+    witness: Witness,
     /// Nothing before the first query, and after a connection failed.
     state: Mutex<Option<State>>,
     opened: AtomicU64,
@@ -27,8 +29,8 @@ pub(crate) struct Slot {
 /// An open connection; clones share it.
 #[derive(Clone)]
 pub(crate) struct Connection {
-    sender: Sender,
-    /// Counts the connections of a slot, so that an old one is never taken for its successor.
+    link: Link,
+    /// Counts the connections of a pool, so that an old one is never taken for its successor.
     serial: u64,
 }
 
@@ -40,9 +42,39 @@ enum State {
 
 type Opened = Result<Connection, Failure>;
 
-impl Slot {
-    pub(crate) fn new(dialer: Dialer) -> Self {
-        Self { dialer, state: Mutex::new(None), opened: AtomicU64::new(0) }
+impl Pool {
+    pub(crate) fn new(dialer: Dialer, witness: Witness) -> Self {
+        Self { dialer, witness, state: Mutex::new(None), opened: AtomicU64::new(0) }
+    }
+
+    /// Sends a query, and once more over a fresh connection if the one it was sent on was lost.
+    ///
+    /// Servers close idle connections at any time, also while a query is on its way; asking twice
+    /// changes nothing for them. The time is that of the exchange without connecting.
+    pub(crate) async fn exchange(
+        self: &Arc<Self>,
+        query: &Query,
+    ) -> Result<(Received, Duration), Failure> {
+        match self.exchange_once(query).await {
+            Err(Failure::ConnectionLost(_)) => {
+                self.witness.note(&Event::Sent(SendKind::FreeRetry));
+                self.exchange_once(query).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn exchange_once(
+        self: &Arc<Self>,
+        query: &Query,
+    ) -> Result<(Received, Duration), Failure> {
+        let connection = self.connection().await?;
+        let sent = Instant::now();
+        let received = connection.link.exchange(query).await;
+        if matches!(received, Err(Failure::ConnectionLost(_))) {
+            self.retire(&connection);
+        }
+        Ok((received?, sent.elapsed()))
     }
 
     /// The connection that is open, or the next one that will be.
@@ -68,7 +100,7 @@ impl Slot {
 
     /// Whether a connection is open right now.
     pub(crate) fn is_open(&self) -> bool {
-        matches!(&*self.state(), Some(State::Open(connection)) if !connection.sender.is_closed())
+        matches!(&*self.state(), Some(State::Open(connection)) if connection.link.pulse().is_open)
     }
 
     /// How many connections were opened so far.
@@ -76,11 +108,11 @@ impl Slot {
         self.opened.load(Ordering::Relaxed)
     }
 
-    /// What the slot holds, a new connect if that is of no use any more.
+    /// What the pool holds, a new connect if that is of no use any more.
     fn live_state(self: &Arc<Self>) -> State {
         let mut state = self.state();
         let is_live = match &*state {
-            Some(State::Open(connection)) => !connection.sender.is_closed(),
+            Some(State::Open(connection)) => connection.link.pulse().is_open,
             // Who announces is gone without having said so: it died with its runtime.
             Some(State::Opening(opening)) => opening.has_changed().is_ok(),
             None => false,
@@ -95,9 +127,9 @@ impl Slot {
     fn open(self: Arc<Self>) -> watch::Receiver<Option<Opened>> {
         let (announce, opening) = watch::channel(None);
         tokio::spawn(async move {
-            let opened = self.dialer.dial().await.map(|sender| {
+            let opened = self.dialer.dial().await.map(|link| {
                 let serial = self.opened.fetch_add(1, Ordering::Relaxed);
-                Connection { sender, serial }
+                Connection { link, serial }
             });
             *self.state() = opened.as_ref().ok().cloned().map(State::Open);
             announce.send_replace(Some(opened));
@@ -110,16 +142,6 @@ impl Slot {
     }
 }
 
-impl Connection {
-    /// Sends a request beside all others that are under way.
-    pub(crate) async fn send(
-        &self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, Failure> {
-        self.sender.clone().send_request(request).await.map_err(Failure::from_http)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
@@ -128,6 +150,8 @@ mod tests {
     use tokio::runtime::{Builder, Runtime};
 
     use super::*;
+    use crate::addresses::Addresses;
+    use crate::server::Server;
     use crate::tls;
 
     fn runtime() -> Runtime {
@@ -139,11 +163,14 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("https://{}/", listener.local_addr().unwrap());
         drop(listener);
-        let dialer = Dialer::new(Arc::new(url.parse().unwrap()), tls::connector(&[]).unwrap());
-        let slot = Arc::new(Slot::new(dialer));
+        let server: Arc<Server> = Arc::new(url.parse().unwrap());
+        let (addresses, witness) = (Arc::new(Addresses::new(&server)), Witness::new(None, 0));
+        let tls = tls::connector(&[]).unwrap();
+        let dialer = Dialer::new(server, addresses, tls, witness.clone());
+        let pool = Arc::new(Pool::new(dialer, witness));
 
-        let first = runtime().block_on(async { slot.connection().now_or_never() });
-        let second = runtime().block_on(slot.connection());
+        let first = runtime().block_on(async { pool.connection().now_or_never() });
+        let second = runtime().block_on(pool.connection());
 
         assert!(first.is_none());
         assert!(matches!(second, Err(Failure::Connect { .. })));

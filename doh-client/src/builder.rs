@@ -1,0 +1,157 @@
+//! Servers and limits come in one by one, a [`Client`] or all that is wrong with them goes out.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::pem;
+
+use crate::client::Client;
+use crate::observer::{Observer, Witness};
+use crate::race::Budget;
+use crate::server::Server;
+use crate::tls;
+use crate::upstream::{Check, IN_FLIGHT, Shared, Upstream};
+
+/// Time for one exchange unless set: a stub resolver gives up after 5 s (`timeout:5` of glibc) and
+/// has to get its SERVFAIL before.
+const DEFAULT_TIMEOUT: Duration = Duration::from_millis(4500);
+
+/// Time until another server is asked too unless set: a third of [`DEFAULT_TIMEOUT`], so that all
+/// three sends of a query have as long.
+const DEFAULT_ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// Collects what a [`Client`] is made of.
+///
+/// ```
+/// let client = doh_client::Client::builder()
+///     .server("https://1.1.1.1/dns-query".parse()?)
+///     .timeout(std::time::Duration::from_secs(3))
+///     .build()?;
+/// assert_eq!(client.servers().len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct ClientBuilder {
+    servers: Vec<Server>,
+    extra_roots: Vec<Vec<u8>>,
+    budget: Budget,
+    in_flight: usize,
+    check: Check,
+    observer: Option<Arc<dyn Observer>>,
+}
+
+impl ClientBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            servers: Vec::new(),
+            extra_roots: Vec::new(),
+            budget: Budget { total: DEFAULT_TIMEOUT, attempt: DEFAULT_ATTEMPT_TIMEOUT },
+            in_flight: IN_FLIGHT,
+            check: |_| true,
+            observer: None,
+        }
+    }
+
+    /// Adds a server, less preferred than those added before.
+    pub fn server(mut self, server: Server) -> Self {
+        self.servers.push(server);
+        self
+    }
+
+    /// Trusts the certificates in this PEM text besides the roots of the web.
+    pub fn extra_roots_pem(mut self, pem: &[u8]) -> Self {
+        self.extra_roots.push(pem.to_vec());
+        self
+    }
+
+    /// Limits the time of one exchange, connecting included; 4.5 s unless set.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.budget.total = timeout;
+        self
+    }
+
+    /// Sets how long a server may be silent before the next one is asked too; 1.5 s unless set.
+    ///
+    /// The first server goes on meanwhile: a shorter time costs sends, not answers.
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.budget.attempt = timeout;
+        self
+    }
+
+    /// Limits the queries that one server has under way; 1024 unless set. One more fails at once
+    /// with [`Failure::Overloaded`](crate::Failure::Overloaded), and the next server is asked.
+    pub fn in_flight(mut self, limit: usize) -> Self {
+        self.in_flight = limit;
+        self
+    }
+
+    /// Has answers looked at by the caller, who knows more of DNS than header and question: when one
+    /// does not pass, another server is asked, as when a server answers SERVFAIL. The last of them
+    /// is returned where none passes. Runs for every answer, so it must not wait for anything.
+    pub fn check(mut self, check: fn(&[u8]) -> bool) -> Self {
+        self.check = check;
+        self
+    }
+
+    /// Tells somebody what happens to queries and connections.
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// Makes the client. Nothing is dialled and no runtime is needed.
+    ///
+    /// # Errors
+    ///
+    /// When there is no server, no time, or an extra root that is none.
+    pub fn build(self) -> Result<Client, BuildError> {
+        if self.servers.is_empty() {
+            return Err(BuildError::NoServer);
+        }
+        if self.budget.total.is_zero() || self.budget.attempt.is_zero() {
+            return Err(BuildError::NoTime);
+        }
+        let shared = Shared {
+            tls: tls::connector(&self.extra_roots)?,
+            patience: self.budget.attempt,
+            in_flight: self.in_flight,
+            check: self.check,
+        };
+        let upstream = |(number, server)| {
+            let witness = Witness::new(self.observer.clone(), number);
+            Arc::new(Upstream::new(server, &shared, witness))
+        };
+        let upstreams = self.servers.into_iter().enumerate().map(upstream).collect();
+        Ok(Client::of(upstreams, self.budget))
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let servers: Vec<_> = self.servers.iter().map(Server::to_string).collect();
+        f.debug_struct("ClientBuilder").field("servers", &servers).finish_non_exhaustive()
+    }
+}
+
+/// Why there is no client. To blame is the configuration; trying again never helps.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// No server was added.
+    #[error("no server to ask (found none, allowed one or more)")]
+    NoServer,
+    /// A time limit of zero.
+    #[error("no time to ask a server (found a timeout of zero, allowed more than that)")]
+    NoTime,
+    /// The extra roots are not PEM, or hold no certificate.
+    #[error("the extra roots are no certificates in PEM")]
+    ExtraRootsPem(#[source] pem::Error),
+    /// A certificate among the extra roots cannot be used as a root.
+    #[error("an extra root is no certificate that can be trusted")]
+    ExtraRoot(#[source] rustls::Error),
+    /// The TLS library refuses its own defaults.
+    #[error("TLS cannot be set up")]
+    Tls(#[source] rustls::Error),
+}

@@ -1,0 +1,55 @@
+//! A query for an open connection goes in, what came back goes out, whatever the protocol.
+
+pub(crate) mod http;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::error::Failure;
+use crate::message::Query;
+
+/// An open connection; clones share it, and the last one to go closes it.
+#[derive(Clone)]
+pub(crate) enum Link {
+    /// HTTP/2 (RFC 8484).
+    Http(http::Link),
+}
+
+/// A body of the right type and size, not yet looked into; its id is 0 whatever it was on the way.
+pub(crate) struct Received {
+    pub(crate) body: Bytes,
+    /// How long it lay in HTTP caches.
+    pub(crate) age: Duration,
+}
+
+/// What can be seen of a connection at a moment; the pool decides by it and by nothing else.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pulse {
+    /// Whether further queries can be sent: it is neither closed nor has the server said goodbye.
+    pub(crate) is_open: bool,
+    /// When something came in last, at the latest when it was opened.
+    pub(crate) heard_at: Instant,
+    /// Since when answers are owed without a break, if any are.
+    pub(crate) owed_since: Option<Instant>,
+    /// Queries under way.
+    pub(crate) in_flight: usize,
+    /// Queries that the server takes at once.
+    pub(crate) capacity: usize,
+}
+
+impl Link {
+    /// Sends a query beside all others that are under way.
+    pub(crate) async fn exchange(&self, query: &Query) -> Result<Received, Failure> {
+        match self {
+            Self::Http(link) => link.exchange(query).await,
+        }
+    }
+
+    pub(crate) fn pulse(&self) -> Pulse {
+        match self {
+            Self::Http(link) => link.pulse(),
+        }
+    }
+}
