@@ -105,13 +105,16 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// When there is no server, no time, or an extra root that is none.
+    /// When there is no server, one without an address, no time, or an extra root that is none.
     pub fn build(self) -> Result<Client, BuildError> {
         if self.servers.is_empty() {
             return Err(BuildError::NoServer);
         }
         if self.budget.total.is_zero() || self.budget.attempt.is_zero() {
             return Err(BuildError::NoTime);
+        }
+        if let Some(server) = self.servers.iter().find(|server| server.needs_lookup()) {
+            return Err(BuildError::NoAddress { host: server.host().to_owned() });
         }
         let shared = Shared {
             tls: tls::connector(&self.extra_roots)?,
@@ -142,6 +145,15 @@ pub enum BuildError {
     /// No server was added.
     #[error("no server to ask (found none, allowed one or more)")]
     NoServer,
+    /// A server is known by a name only.
+    #[error(
+        "nobody can say where `{host}` is (found no address, allowed such as \
+         `https://{host}/dns-query#192.0.2.1,2001:db8::1`)"
+    )]
+    NoAddress {
+        /// The host that has to be pinned.
+        host: String,
+    },
     /// A time limit of zero.
     #[error("no time to ask a server (found a timeout of zero, allowed more than that)")]
     NoTime,

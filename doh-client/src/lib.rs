@@ -16,7 +16,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | `server` | an `https` URL with pinned addresses, parsed once |
+//! | `server`, `stamp` | what a server is called, parsed once: URL or stamp, addresses, options |
 //! | `builder`, `client`, `status` | how a client is made, asked, and looked at |
 //! | `message` | is this a query, does this answer it |
 //! | `race` | who is asked when, and which answer wins |
@@ -48,6 +48,7 @@ mod race;
 mod request;
 mod response;
 mod server;
+mod stamp;
 mod status;
 mod tls;
 mod transport;
@@ -60,5 +61,6 @@ pub use error::{Blame, Cause, Error, Failure, ServerFailure};
 pub use health::Health;
 pub use message::{AnswerProblem, QueryProblem};
 pub use observer::{Breaker, Budget, Closed, Connected, Event, Observer, SendKind, Tls};
-pub use server::{Server, ServerError};
+pub use server::{Method, Protocol, Server, ServerError};
+pub use stamp::{Stamp, StampError};
 pub use status::ServerStatus;

@@ -1,57 +1,206 @@
-//! The URL of a DoH server with its pinned addresses comes in as text, a checked [`Server`] goes
-//! out, so that nothing later has to ask what may be dialled.
+//! What a server is called comes in as text, a checked [`Server`] goes out, so that nothing later
+//! has to ask which protocol it speaks, what may be dialled and what has to be proven.
+
+mod error;
+mod options;
+mod providers;
+mod target;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use http::Uri;
-use http::uri::InvalidUri;
 use rustls::pki_types::ServerName;
 
-/// The port of `https` (RFC 9110 section 4.2.2).
-const HTTPS_PORT: u16 = 443;
+pub use error::ServerError;
 
-/// One DoH server: an `https` URL and the addresses to dial it at.
+use crate::stamp::Stamp;
+use options::Options;
+use target::Target;
+
+/// One server: what it speaks, how it is named, where it is dialled.
 ///
-/// It is written `https://host[:port]/path[#address,address...]`. Names are never looked up,
-/// because a resolver that needs a resolver to start would wait for itself: the addresses stand
-/// behind `#`, in the order they are tried. A host that is an address needs none, and `localhost`
-/// means the loopback addresses.
+/// | text | what it is |
+/// |---|---|
+/// | `https://host[:port]/path` | DNS over HTTPS, by POST; by GET where it ends in `{?dns}` |
+/// | `h2c://host[:port]/path` | the same without TLS, for a mesh that adds it |
+/// | `tls://host[:port]` | DNS over TLS |
+/// | `tcp://host[:port]`, `udp://host[:port]` | DNS as it ever was |
+/// | `sdns://...` | a DNS stamp that says one of `https`, `tls` and `udp` |
+///
+/// Behind a `#` stand, between commas, the addresses to dial, in the order they are tried, and
+/// options: `pin=BASE64` (the SHA-256 of a public key that the server must have, as in RFC 7469;
+/// several say that any of them will do) and `metered` (queries to it are paid for: it is never
+/// asked only to be quicker).
+///
+/// A host that is an address needs no other, `localhost` means the loopback addresses, and the
+/// names of well-known providers have theirs built in. All other names [need a
+/// lookup](Self::needs_lookup).
 ///
 /// ```
-/// let server: doh_client::Server = "https://dns.quad9.net/dns-query#9.9.9.9,2620:fe::9".parse()?;
-/// assert_eq!(server.host(), "dns.quad9.net");
+/// let server: doh_client::Server = "https://dns.example/dns-query#9.9.9.9,2620:fe::9".parse()?;
+/// assert_eq!(server.host(), "dns.example");
 /// assert_eq!(server.addresses(), ["9.9.9.9:443".parse()?, "[2620:fe::9]:443".parse()?]);
-/// assert_eq!(server.to_string(), "https://dns.quad9.net/dns-query");
+/// assert_eq!(server.to_string(), "https://dns.example/dns-query");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Server {
-    url: Uri,
-    host: String,
+    target: Target,
     tls_name: ServerName<'static>,
     addresses: Vec<SocketAddr>,
+    pins: Vec<[u8; 32]>,
+    tbs_hashes: Vec<[u8; 32]>,
+    is_metered: bool,
+}
+
+/// What is spoken with a server.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Protocol {
+    /// DNS over HTTPS (RFC 8484), HTTP/2 over TLS.
+    Https,
+    /// HTTP/2 without TLS, for a mesh that adds it.
+    H2c,
+    /// DNS over TLS (RFC 7858).
+    Tls,
+    /// DNS over TCP (RFC 7766).
+    Tcp,
+    /// DNS over UDP, and over TCP where an answer is too long for that.
+    Udp,
+}
+
+impl Protocol {
+    /// The port where none is given.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Https => 443,
+            Self::H2c => 80,
+            Self::Tls => 853,
+            Self::Tcp | Self::Udp => 53,
+        }
+    }
+
+    /// Whether a certificate proves who answers.
+    pub fn has_tls(self) -> bool {
+        matches!(self, Self::Https | Self::Tls)
+    }
+
+    /// Whether queries are HTTP requests, so that the server has a path.
+    pub fn is_http(self) -> bool {
+        matches!(self, Self::Https | Self::H2c)
+    }
+}
+
+/// How an HTTP request carries a query (RFC 8484 section 4.1).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Method {
+    /// In its body.
+    Post,
+    /// In its path, so that caches on the way can answer.
+    Get,
 }
 
 impl Server {
-    /// The host of the URL, an IPv6 address without its brackets.
-    pub fn host(&self) -> &str {
-        &self.host
+    /// What it speaks.
+    pub fn protocol(&self) -> Protocol {
+        self.target.protocol
     }
 
-    /// Where the server is dialled, most preferred first; never empty.
+    /// How an HTTP server is asked.
+    pub fn method(&self) -> Method {
+        self.target.method
+    }
+
+    /// The host, an IPv6 address without its brackets.
+    pub fn host(&self) -> &str {
+        &self.target.host
+    }
+
+    /// The port of what it is called; an address may have another one.
+    pub fn port(&self) -> u16 {
+        self.target.port
+    }
+
+    /// Where the server is dialled, most preferred first; empty where its name has to be looked up.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
+    /// Whether nobody knows its addresses until a bootstrap resolver is asked.
+    pub fn needs_lookup(&self) -> bool {
+        self.addresses.is_empty()
+    }
+
+    /// The SHA-256 of the public keys (SubjectPublicKeyInfo) one of which has to be in its chain of
+    /// certificates; none: any will do.
+    pub fn pins(&self) -> &[[u8; 32]] {
+        &self.pins
+    }
+
+    /// The SHA-256 of the signed parts (TBSCertificate) one of which has to be in its chain of
+    /// certificates; none: any will do. Only stamps have them.
+    pub fn tbs_hashes(&self) -> &[[u8; 32]] {
+        &self.tbs_hashes
+    }
+
+    /// Whether queries to it are paid for, so that none is sent only to be quicker.
+    pub fn is_metered(&self) -> bool {
+        self.is_metered
+    }
+
+    /// The URL of its requests without the query of a GET; `http://` for h2c.
     pub(crate) fn url(&self) -> &Uri {
-        &self.url
+        &self.target.url
     }
 
     /// The name its certificate has to carry.
     pub(crate) fn tls_name(&self) -> &ServerName<'static> {
         &self.tls_name
+    }
+
+    fn of_target(target: Target) -> Result<Self, ServerError> {
+        let tls_name = ServerName::try_from(target.host.clone())
+            .map_err(|_| ServerError::Host { found: target.host.clone() })?;
+        let mut server = Self {
+            target,
+            tls_name,
+            addresses: Vec::new(),
+            pins: Vec::new(),
+            tbs_hashes: Vec::new(),
+            is_metered: false,
+        };
+        server.dial_at(&known_addresses(server.host()));
+        Ok(server)
+    }
+
+    fn of_stamp(stamp: Stamp) -> Result<Self, ServerError> {
+        let mut server = Self::of_target(Target::parse(&stamp.url())?)?;
+        if let Some(address) = stamp.address.ip {
+            let port = stamp.address.port.unwrap_or_else(|| server.port());
+            server.addresses = vec![SocketAddr::new(address, port)];
+        }
+        server.tbs_hashes = stamp.into_hashes();
+        Ok(server)
+    }
+
+    fn with(mut self, options: Options) -> Result<Self, ServerError> {
+        if !options.pins.is_empty() && !self.protocol().has_tls() {
+            return Err(ServerError::PinWithoutTls { scheme: self.target.scheme() });
+        }
+        if !options.addresses.is_empty() {
+            self.dial_at(&options.addresses);
+        }
+        self.pins = options.pins;
+        self.is_metered = options.is_metered;
+        Ok(self)
+    }
+
+    fn dial_at(&mut self, addresses: &[IpAddr]) {
+        let port = self.port();
+        self.addresses = addresses.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
     }
 }
 
@@ -59,197 +208,36 @@ impl FromStr for Server {
     type Err = ServerError;
 
     fn from_str(text: &str) -> Result<Self, ServerError> {
-        let (address, pins) = match text.split_once('#') {
-            Some((address, pins)) => (address, Some(pins)),
+        let (name, options) = match text.split_once('#') {
+            Some((name, options)) => (name, Some(options)),
             None => (text, None),
         };
-        let url = parse_url(address)?;
-        let host = parse_host(&url)?;
-        let tls_name = ServerName::try_from(host.clone())
-            .map_err(|_| ServerError::Host { found: host.clone() })?;
-        let port = parse_port(&url)?;
-        let addresses = match pins {
-            Some(pins) => parse_pins(pins)?,
-            None => own_addresses(&host)?,
+        let server = if Stamp::is_one(name) {
+            Self::of_stamp(name.parse()?)?
+        } else {
+            Self::of_target(Target::parse(name)?)?
         };
-        let addresses = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-        Ok(Self { url, host, tls_name, addresses })
+        match options {
+            Some(options) => server.with(Options::parse(options)?),
+            None => Ok(server),
+        }
     }
 }
 
+/// How it is called, without what stands behind the `#`; a stamp as the URL that it stands for.
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.url.fmt(f)
+        self.target.fmt(f)
     }
-}
-
-/// Why a text is not a [`Server`]. To blame is the configuration; trying again never helps.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ServerError {
-    /// The text is no URL at all.
-    #[error("not a URL (found `{found}`, allowed `https://host[:port]/path[#address,...]`)")]
-    Url {
-        /// The text before the `#`.
-        found: String,
-        /// What the URL parser stopped at.
-        #[source]
-        source: InvalidUri,
-    },
-    /// The URL is not `https`.
-    #[error("the scheme has to be encrypted (found `{found}`, allowed `https://`)")]
-    Scheme {
-        /// The scheme, empty when there is none.
-        found: String,
-    },
-    /// The URL carries a user name or a password, which is not repeated here.
-    #[error("no user name or password is sent (found one before `@`, allowed `host[:port]`)")]
-    UserInfo,
-    /// The host is empty or cannot stand in a certificate.
-    #[error("not a host (found `{found}`, allowed a name such as `dns.quad9.net` or an address)")]
-    Host {
-        /// The host as written.
-        found: String,
-    },
-    /// The port is no number from 1 to 65,535.
-    #[error("not a port (found `{found}`, allowed 1 to 65535)")]
-    Port {
-        /// Host and port as written.
-        found: String,
-    },
-    /// The URL has a query or is an RFC 8484 template for GET.
-    #[error(
-        "queries travel in the body of a POST (found `?{found}`, allowed a bare path: drop \
-         `{{?dns}}`)"
-    )]
-    Query {
-        /// What follows the `?`.
-        found: String,
-    },
-    /// Something behind the `#` is no IP address.
-    #[error("not an address to dial (found `{found}`, allowed `9.9.9.9` or `2620:fe::9`)")]
-    Address {
-        /// The piece between two commas.
-        found: String,
-    },
-    /// The host is a name and no address is pinned.
-    #[error(
-        "names of servers are never looked up: pin where to dial `{host}` (found no address, \
-         allowed `https://{host}/dns-query#192.0.2.1,2001:db8::1`)"
-    )]
-    NoAddress {
-        /// The host that has to be pinned.
-        host: String,
-    },
-}
-
-fn parse_url(text: &str) -> Result<Uri, ServerError> {
-    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
-    if !scheme.eq_ignore_ascii_case("https") {
-        return Err(ServerError::Scheme { found: scheme.to_owned() });
-    }
-    if rest.is_empty() || rest.starts_with('/') {
-        return Err(ServerError::Host { found: String::new() });
-    }
-    let url: Uri =
-        text.parse().map_err(|source| ServerError::Url { found: text.to_owned(), source })?;
-    match url.query() {
-        Some(query) => Err(ServerError::Query { found: query.to_owned() }),
-        None => Ok(url),
-    }
-}
-
-fn parse_host(url: &Uri) -> Result<String, ServerError> {
-    if url.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        return Err(ServerError::UserInfo);
-    }
-    let host = url.host().unwrap_or_default();
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    if bare.is_empty() {
-        return Err(ServerError::Host { found: host.to_owned() });
-    }
-    Ok(bare.to_owned())
-}
-
-fn parse_port(url: &Uri) -> Result<u16, ServerError> {
-    let authority = url.authority().map(http::uri::Authority::as_str).unwrap_or_default();
-    match url.port_u16() {
-        Some(0) => Err(ServerError::Port { found: authority.to_owned() }),
-        Some(port) => Ok(port),
-        None if Some(authority) == url.host() => Ok(HTTPS_PORT),
-        None => Err(ServerError::Port { found: authority.to_owned() }),
-    }
-}
-
-fn parse_pins(pins: &str) -> Result<Vec<IpAddr>, ServerError> {
-    pins.split(',')
-        .map(str::trim)
-        .map(|pin| pin.parse().map_err(|_| ServerError::Address { found: pin.to_owned() }))
-        .collect()
 }
 
 /// The addresses a host has without asking anybody.
-fn own_addresses(host: &str) -> Result<Vec<IpAddr>, ServerError> {
+fn known_addresses(host: &str) -> Vec<IpAddr> {
     if host.eq_ignore_ascii_case("localhost") {
-        return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+        return vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
     }
     match host.parse() {
-        Ok(address) => Ok(vec![address]),
-        Err(_) => Err(ServerError::NoAddress { host: host.to_owned() }),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_is_dialled_where_its_url_says() {
-        for (text, addresses) in [
-            ("https://dns.test/q#9.9.9.9", "9.9.9.9:443"),
-            ("https://dns.test/q#2620:fe::9, 9.9.9.9", "[2620:fe::9]:443 9.9.9.9:443"),
-            ("https://dns.test:8443/q#9.9.9.9", "9.9.9.9:8443"),
-            ("HTTPS://dns.test/q#9.9.9.9", "9.9.9.9:443"),
-            ("https://dns.test#9.9.9.9", "9.9.9.9:443"),
-            ("https://1.1.1.1/dns-query", "1.1.1.1:443"),
-            ("https://[2606:4700::1111]:853/dns-query", "[2606:4700::1111]:853"),
-            ("https://1.1.1.1/dns-query#127.0.0.1", "127.0.0.1:443"),
-            ("https://localhost:8443/q", "127.0.0.1:8443 [::1]:8443"),
-        ] {
-            let server: Server = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
-            let found: Vec<_> = server.addresses().iter().map(ToString::to_string).collect();
-            assert_eq!(found.join(" "), addresses, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_bad_server_is_refused_with_what_was_found_and_what_is_allowed() {
-        for (text, found) in [
-            ("", "found ``"),
-            ("9.9.9.9", "found ``"),
-            ("dns.test/q#9.9.9.9", "found ``"),
-            ("http://dns.test/q#9.9.9.9", "found `http`"),
-            ("tls://9.9.9.9", "found `tls`"),
-            ("https://", "not a host (found ``"),
-            ("https:///q#9.9.9.9", "not a host (found ``"),
-            ("https://:443/q#9.9.9.9", "not a host (found ``"),
-            ("https://a..b/q#9.9.9.9", "not a host (found `a..b`"),
-            ("https://dns test/q#9.9.9.9", "not a URL (found `https://dns test/q`"),
-            ("https://me:secret@dns.test/q#9.9.9.9", "found one before `@`"),
-            ("https://dns.test:0/q#9.9.9.9", "not a port (found `dns.test:0`"),
-            ("https://dns.test:/q#9.9.9.9", "not a port (found `dns.test:`"),
-            ("https://dns.test:65536/q#9.9.9.9", "found `"),
-            ("https://dns.test/q?ct#9.9.9.9", "found `?ct`"),
-            ("https://dns.test/q{?dns}#9.9.9.9", "found `?dns}`"),
-            ("https://dns.test/q#", "not an address to dial (found ``"),
-            ("https://dns.test/q#9.9.9.9,", "not an address to dial (found ``"),
-            ("https://dns.test/q#dns2.test", "found `dns2.test`"),
-            ("https://dns.test/q", "pin where to dial `dns.test` (found no address"),
-        ] {
-            let error = text.parse::<Server>().expect_err(text).to_string();
-            assert!(error.contains(found), "{text}: {error}");
-            assert!(error.contains("allowed "), "{text}: {error}");
-            assert!(!error.contains("secret"), "{text}: {error}");
-        }
+        Ok(address) => vec![address],
+        Err(_) => providers::addresses(host),
     }
 }
