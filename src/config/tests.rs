@@ -105,6 +105,42 @@ fn what_is_wrong_with_a_single_key_is_said() {
         ("[dns", "file: is not TOML"),
         ("[upstream]\nservers = ['http://x']", "upstream.servers[0]:"),
         ("[upstream]\nservers = []", "upstream.servers: is empty"),
+        (
+            "[upstream]\nservers = ['https://me:secret@dns.example/q']",
+            "upstream.servers[0]: no user name or password is sent",
+        ),
+        (
+            "[upstream]\nservers = ['https://9.9.9.9/q', 'quic://9.9.9.9']",
+            "upstream.servers[1]: not a scheme of servers (found `quic`, allowed `https://`, ",
+        ),
+        (
+            "[upstream]\nservers = ['tls://x/y']",
+            "upstream.servers[0]: only web servers have paths (found `/y`",
+        ),
+        (
+            "[upstream]\nservers = ['https://a.example/q', 'tls://b.example']",
+            "upstream.bootstrap: is empty, and servers are known by their names only (found \
+             `a.example`, `b.example`, allowed resolvers by address, such as [\"9.9.9.9\"]",
+        ),
+        (
+            "[upstream]\nbootstrap = ['9.9.9.9', 'dns.example']",
+            "upstream.bootstrap[1]: is no resolver that is known by its address (found \
+             `dns.example`, allowed 9.9.9.9, ",
+        ),
+        ("[upstream]\nbootstrap = ['tls://dns.example']", "upstream.bootstrap[0]: is no resolver"),
+        (
+            "[[upstream.routes]]\ndomains = ['a']\nservers = ['udp://10.0.0.1', 'nowhere']",
+            "upstream.routes[0].servers[1]: not a scheme of servers (found ``",
+        ),
+        (
+            "[[upstream.routes]]\ndomains = ['a']\nservers = []",
+            "upstream.routes[0].servers: is empty",
+        ),
+        (
+            "[[upstream.routes]]\ndomains = ['a']\nservers = ['tcp://b.example']",
+            "upstream.bootstrap: is empty, and servers are known by their names only (found \
+             `b.example`",
+        ),
         ("[upstream]\ntimeout = '1ms'", "upstream.timeout: is out of range"),
         ("[blocking]\nanswer = 'boom'", "allowed null, nxdomain, nodata, refused"),
         ("[[rules]]\naction = 'deny'\nmatch = 'a b c'", "rules[0].match: is not a rule"),
@@ -306,4 +342,35 @@ fn a_rule_that_a_list_may_have_and_the_configuration_may_not_is_told() {
     assert!(parse(&allow).unwrap_err()[0].to_string().contains("says what is answered"));
     assert!(problem("0.0.0.0 a.example b.example").contains("is not one rule"));
     assert!(parse(&rule("||a.example^$dnstype=AAAA,denyallow=x.a.example")).is_ok());
+}
+
+#[test]
+fn servers_of_every_kind_are_taken_and_bootstrap_resolvers_have_addresses() {
+    let config = parse(
+        "[upstream]\n\
+         servers = ['tls://dns.google', 'h2c://10.0.0.1:8053/q', 'https://a.example/q{?dns}']\n\
+         bootstrap = ['9.9.9.9', '2620:fe::9', '[2620:fe::9]:5353', 'https://1.1.1.1/dns-query']\n\
+         [[upstream.routes]]\ndomains = ['lan']\n\
+         servers = ['udp://10.0.0.1', 'sdns://AAAAAAAAAAAABzkuOS45Ljk']",
+    )
+    .unwrap();
+
+    let shown = |servers: &[doh_client::Server]| -> Vec<String> {
+        servers.iter().map(ToString::to_string).collect()
+    };
+    let upstream = &config.upstream;
+    assert_eq!(
+        shown(&upstream.servers),
+        ["tls://dns.google", "h2c://10.0.0.1:8053/q", "https://a.example/q{?dns}"]
+    );
+    assert_eq!(
+        shown(&upstream.bootstrap),
+        [
+            "udp://9.9.9.9",
+            "udp://[2620:fe::9]",
+            "udp://[2620:fe::9]:5353",
+            "https://1.1.1.1/dns-query"
+        ]
+    );
+    assert_eq!(shown(&upstream.routes[0].servers), ["udp://10.0.0.1", "udp://9.9.9.9"]);
 }

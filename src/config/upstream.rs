@@ -1,14 +1,10 @@
 //! The `[upstream]` section: where misses are sent, and within what time.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{fmt, net::IpAddr, time::Duration};
 
-use doh_client::Server;
-use toml::Value;
+use doh_client::{Server, ServerError};
 
-use super::{
-    section::Section,
-    setting::{Choice, Setting},
-};
+use super::{section::Section, setting::Choice};
 
 /// Servers that are asked when none are configured, with their addresses pinned so that no name
 /// has to be resolved before the first answer.
@@ -23,7 +19,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_millis(4500);
 /// Where misses go.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UpstreamSettings {
-    /// DoH servers in the order they are preferred.
+    /// Servers in the order they are preferred.
     pub servers: Vec<Server>,
     /// Extra root certificates, PEM.
     pub ca_file: String,
@@ -39,15 +35,15 @@ pub struct UpstreamSettings {
     pub client_cert_file: String,
     /// Its key, PEM.
     pub client_key_file: String,
-    /// Resolvers for upstream names without pinned addresses.
-    pub bootstrap: Vec<SocketAddr>,
+    /// Resolvers for upstream names without pinned addresses, each known by its own.
+    pub bootstrap: Vec<Server>,
     /// Conditional forwarding.
     pub routes: Vec<Route>,
 }
 
 impl UpstreamSettings {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
-        Self {
+        let settings = Self {
             servers: read_servers(section),
             ca_file: section.value("ca_file", String::new()),
             timeout: section.checked("timeout", DEFAULT_TIMEOUT, "100ms to 30s", |timeout| {
@@ -58,17 +54,45 @@ impl UpstreamSettings {
             proxy: section.value("proxy", String::new()),
             client_cert_file: section.value("client_cert_file", String::new()),
             client_key_file: section.value("client_key_file", String::new()),
-            bootstrap: section.value("bootstrap", Vec::new()),
+            bootstrap: read_bootstrap(section),
             routes: section.blocks("routes", Route::read),
+        };
+        settings.check_names(section);
+        settings
+    }
+
+    /// Complains about names that nobody can say the addresses of, all in one line. A proxy can be
+    /// given a name.
+    fn check_names(&self, section: &mut Section<'_>) {
+        let routed = self.routes.iter().flat_map(|route| &route.servers);
+        let unknown: Vec<String> = self
+            .servers
+            .iter()
+            .chain(routed)
+            .filter(|server| server.needs_lookup())
+            .map(|server| format!("`{}`", server.host()))
+            .collect();
+        if !unknown.is_empty() && self.bootstrap.is_empty() && self.proxy.is_empty() {
+            section.problem(
+                "bootstrap",
+                "is empty, and servers are known by their names only",
+                unknown.join(", "),
+                "resolvers by address, such as [\"9.9.9.9\"], or addresses with each server, such \
+                 as https://host/path#192.0.2.1",
+            );
         }
     }
 }
 
-/// Reads the servers one by one, so that a problem names the one that is wrong and why.
 fn read_servers(section: &mut Section<'_>) -> Vec<Server> {
     let texts = section.value("servers", DEFAULT_SERVERS.map(str::to_owned).to_vec());
+    parse_servers(section, &texts)
+}
+
+/// Reads servers one by one, so that a problem names the one that is wrong and why.
+fn parse_servers(section: &mut Section<'_>, texts: &[String]) -> Vec<Server> {
     if texts.is_empty() {
-        section.problem("servers", "is empty", "[]", "at least one https:// server");
+        section.problem("servers", "is empty", "[]", "at least one server, such as https://...");
     }
     let mut servers = Vec::with_capacity(texts.len());
     for (number, text) in texts.iter().enumerate() {
@@ -77,12 +101,50 @@ fn read_servers(section: &mut Section<'_>) -> Vec<Server> {
             Err(error) => section.problem(
                 &format!("servers[{number}]"),
                 &error.to_string(),
-                format_args!("`{text}`"),
-                "https://host/path#address,address",
+                Shown(text, &error),
+                "https://host/path#address,address and the other forms of docs/upstreams.md",
             ),
         }
     }
     servers
+}
+
+/// A server as it was written, unless that has a password in it.
+struct Shown<'s>(&'s str, &'s ServerError);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.1 {
+            ServerError::UserInfo => f.write_str("a hidden value"),
+            _ => write!(f, "`{}`", self.0),
+        }
+    }
+}
+
+/// Reads the bootstrap resolvers one by one.
+fn read_bootstrap(section: &mut Section<'_>) -> Vec<Server> {
+    let texts: Vec<String> = section.value("bootstrap", Vec::new());
+    let mut resolvers = Vec::with_capacity(texts.len());
+    for (number, text) in texts.iter().enumerate() {
+        let resolver = parse_resolver(text).filter(|resolver| !resolver.needs_lookup());
+        if resolver.is_none() {
+            let key = format!("bootstrap[{number}]");
+            let allowed = "9.9.9.9, [2620:fe::9]:53, tls://9.9.9.9 or https://9.9.9.9/dns-query";
+            let problem = "is no resolver that is known by its address";
+            section.problem(&key, problem, format_args!("`{text}`"), allowed);
+        }
+        resolvers.extend(resolver);
+    }
+    resolvers
+}
+
+/// A server, or an address that is asked in the plain.
+fn parse_resolver(text: &str) -> Option<Server> {
+    match text.parse::<IpAddr>() {
+        Ok(IpAddr::V6(ip)) => format!("udp://[{ip}]").parse().ok(),
+        _ if text.contains("://") => text.parse().ok(),
+        _ => format!("udp://{text}").parse().ok(),
+    }
 }
 
 /// What becomes of a client's subnet option.
@@ -105,31 +167,15 @@ pub struct Route {
     /// Names at and below which it holds.
     pub domains: Vec<blocker::Name>,
     /// Who is asked.
-    pub servers: Vec<RouteServer>,
+    pub servers: Vec<Server>,
 }
 
 impl Route {
     fn read(section: &mut Section<'_>) -> Self {
-        Self {
-            domains: section.required("domains", Vec::new()),
-            servers: section.required("servers", Vec::new()),
-        }
-    }
-}
-
-/// A server of a route, as it was written.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RouteServer(String);
-
-impl Setting for RouteServer {
-    fn allowed() -> String {
-        "https://, tls://, tcp://, udp:// or sdns:// and a server".into()
-    }
-
-    fn parse(value: &Value) -> Option<Self> {
-        const SCHEMES: [&str; 5] = ["https://", "tls://", "tcp://", "udp://", "sdns://"];
-        let text = value.as_str()?;
-        let rest = SCHEMES.iter().find_map(|scheme| text.strip_prefix(scheme))?;
-        (!rest.is_empty()).then(|| Self(text.to_owned()))
+        let has_servers = section.has("servers");
+        let domains = section.required("domains", Vec::new());
+        let texts: Vec<String> = section.required("servers", Vec::new());
+        let servers = if has_servers { parse_servers(section, &texts) } else { Vec::new() };
+        Self { domains, servers }
     }
 }

@@ -1,5 +1,7 @@
 //! Every form of a server, and every text that is none.
 
+mod page;
+
 use super::*;
 
 fn server(text: &str) -> Server {
