@@ -11,6 +11,7 @@ mod lists;
 mod logging;
 mod offline;
 mod password;
+mod proxy_dns;
 mod query;
 mod search;
 mod serve;
@@ -75,6 +76,8 @@ enum Command {
         #[arg(long, conflicts_with = "config")]
         demo: bool,
     },
+    /// Forward and cache only, with the flags and variables of `cloudflared proxy-dns`
+    ProxyDns(proxy_dns::Flags),
     /// Check a configuration and say everything that is wrong with it
     Check {
         #[command(flatten)]
@@ -253,6 +256,7 @@ impl Form {
 
 /// Runs the command that the arguments name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let arguments = proxy_dns::with_two_dashes(arguments);
     let command = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments.command,
         Err(error) => {
@@ -264,6 +268,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     };
     match command {
         Command::Serve { config, demo } => serve::run(&config, demo),
+        Command::ProxyDns(flags) => proxy_dns::run(flags),
         Command::Check { config, form } => check::run(&config.source(), form),
         Command::Query { name, qtype, server, udp, form } => {
             query::run(&query::Request { name, qtype, is_udp: udp }, &server, form)

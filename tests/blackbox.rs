@@ -20,6 +20,7 @@ mod forwarding;
 mod hostile;
 mod lists;
 mod metrics;
+mod migration;
 mod noise;
 mod packets;
 mod pihole;

@@ -47,7 +47,7 @@ impl Demo {
 }
 
 /// What `dig` prints; nothing where there is no `dig` and nobody requires it.
-fn dig(port: &str, arguments: &[&str]) -> Option<String> {
+pub(crate) fn dig(port: &str, arguments: &[&str]) -> Option<String> {
     let mut dig = Command::new("dig");
     match dig.args(["-p", port, "@127.0.0.1", "+tries=1"]).args(arguments).output() {
         Ok(output) => Some(String::from_utf8(output.stdout).unwrap()),

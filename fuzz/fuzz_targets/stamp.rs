@@ -42,7 +42,7 @@ fn base64url(octets: &[u8]) -> String {
     let mut text = String::new();
     for chunk in octets.chunks(3) {
         let at = |place: usize| u32::from(chunk.get(place).copied().unwrap_or(0));
-        let bits = at(0) << 16 | at(1) << 8 | at(2);
+        let bits = (at(0) << 16) | (at(1) << 8) | at(2);
         let digits = [digit(bits >> 18), digit(bits >> 12), digit(bits >> 6), digit(bits)];
         text.extend(digits.iter().take(chunk.len() + 1));
     }

@@ -36,7 +36,7 @@ impl Demo {
     }
 
     pub(super) fn source() -> Source {
-        Source::Text(CONFIG, Environment::of_process())
+        Source::Text(CONFIG.into(), Environment::of_process())
     }
 
     /// The configuration with the temporary data directory, unless the environment names another.

@@ -18,7 +18,7 @@ use wishes::{Wish, Wishes};
 use super::{ConfigFile, Exit, demo::Demo, error_line, logging::Logging, print, read};
 use crate::{
     causes,
-    config::{Config, Problem, cautions, keys_without_effect},
+    config::{Config, Environment, Problem, Source, cautions, keys_without_effect},
     server::{Server, TakenPort},
 };
 
@@ -27,6 +27,17 @@ pub(super) fn run(file: &ConfigFile, is_demo: bool) -> Exit {
         Ok(origin) => origin,
         Err(exit) => return exit,
     };
+    run_origin(&origin)
+}
+
+/// Serves with a configuration that is no file; the environment still goes before it. Remarks are
+/// what whoever made it has to say in the log.
+pub(super) fn run_text(text: String, remarks: Vec<String>) -> Exit {
+    let source = Source::Text(text.into(), Environment::of_process());
+    run_origin(&Origin { source, demo: None, remarks })
+}
+
+fn run_origin(origin: &Origin) -> Exit {
     let config = match read(&origin.source).map(|config| origin.complete(config)) {
         Ok(config) => config,
         Err(exit) => return exit,
@@ -40,7 +51,7 @@ pub(super) fn run(file: &ConfigFile, is_demo: bool) -> Exit {
             return Exit::CannotStart;
         }
     };
-    runtime.block_on(serve(&origin, config, &logging))
+    runtime.block_on(serve(origin, config, &logging))
 }
 
 /// The threads that compile lists and hash passwords give way to those that answer. With SCHED_IDLE
@@ -53,20 +64,21 @@ fn step_back() {
 
 /// Where the configuration comes from, and what the demo adds to it.
 struct Origin {
-    source: crate::config::Source,
+    source: Source,
     demo: Option<Demo>,
+    remarks: Vec<String>,
 }
 
 impl Origin {
     fn new(file: &ConfigFile, is_demo: bool) -> Result<Self, Exit> {
         if !is_demo {
-            return Ok(Self { source: file.source(), demo: None });
+            return Ok(Self { source: file.source(), demo: None, remarks: Vec::new() });
         }
         let demo = Demo::new().map_err(|error| {
             error_line(format_args!("no temporary directory can be made: {error}"));
             Exit::CannotStart
         })?;
-        Ok(Self { source: Demo::source(), demo: Some(demo) })
+        Ok(Self { source: Demo::source(), demo: Some(demo), remarks: Vec::new() })
     }
 
     fn complete(&self, config: Config) -> Config {
@@ -89,6 +101,9 @@ async fn serve(origin: &Origin, config: Config, logging: &Logging) -> Exit {
             return Exit::CannotStart;
         }
     };
+    for remark in &origin.remarks {
+        tracing::info!("{remark}");
+    }
     warn_about(&config);
     let taken = if origin.demo.is_some() { TakenPort::MoveOn } else { TakenPort::Fail };
     let server = match Server::start(config, taken).await {

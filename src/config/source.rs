@@ -4,6 +4,7 @@
 //! what the start read.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
@@ -59,7 +60,7 @@ pub enum Source {
     /// A file, and the environment over it.
     File(PathBuf, Environment),
     /// A text that never changes, and the environment over it.
-    Text(&'static str, Environment),
+    Text(Cow<'static, str>, Environment),
 }
 
 impl Source {
@@ -68,7 +69,7 @@ impl Source {
         let usual = || PLACES.iter().map(Path::new).find(|place| place.exists());
         match named.or_else(usual) {
             Some(path) => Self::File(path.to_owned(), environment),
-            None => Self::Text("", environment),
+            None => Self::Text("".into(), environment),
         }
     }
 

@@ -66,6 +66,30 @@ fn a_server_says_what_it_speaks_and_is_shown_without_its_options() {
 }
 
 #[test]
+fn the_certificate_is_one_for_what_the_url_names() {
+    for (text, name) in [
+        ("tls://9.9.9.9", "9.9.9.9"),
+        ("tls://[2620:fe::9]:8853", "2620:fe::9"),
+        ("https://dns.test/q#9.9.9.9", "dns.test"),
+        ("tls://9.9.9.9#192.0.2.1", "9.9.9.9"),
+    ] {
+        let server = server(text);
+        let is_address = matches!(server.tls_name(), ServerName::IpAddress(_));
+        assert_eq!(is_address, name.parse::<IpAddr>().is_ok(), "{text}");
+        assert_eq!(server.tls_name().to_str(), name, "{text}");
+    }
+}
+
+#[test]
+fn without_an_address_there_is_no_client() {
+    let builder = crate::Client::builder().server(server("tls://dns.test"));
+
+    let error = builder.build().expect_err("nobody can be asked").to_string();
+
+    assert!(error.contains("`dns.test`") && error.contains("#192.0.2.1"), "{error}");
+}
+
+#[test]
 fn pins_and_metering_stand_among_the_addresses_in_any_order() {
     let (a, b) = ("q".repeat(42) + "o=", "A".repeat(43) + "=");
     let server = server(&format!("tls://dns.test#pin={a},9.9.9.9, metered ,pin={b},2620:fe::9"));
