@@ -18,7 +18,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use doh_client::{BuildError, Client, ServerStatus};
+use doh_client::{BuildError, Client, Hedge, ServerStatus};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, timeout_at},
@@ -244,8 +244,12 @@ impl Settings {
 }
 
 fn make_client((settings, roots, in_flight): &MadeOf) -> Result<Client, BuildError> {
-    let mut builder =
-        Client::builder().timeout(settings.timeout).in_flight(*in_flight).check(is_usable);
+    let hedge = if settings.hedge { Hedge::Adaptive } else { Hedge::Off };
+    let mut builder = Client::builder()
+        .timeout(settings.timeout)
+        .hedge(hedge)
+        .in_flight(*in_flight)
+        .check(is_usable);
     for server in &settings.servers {
         builder = builder.server(server.clone());
     }

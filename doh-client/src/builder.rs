@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use rustls::pki_types::pem;
 
+use crate::choice::Dice;
 use crate::client::Client;
 use crate::observer::{Observer, Witness};
-use crate::race::Budget;
+use crate::race::{Hedge, Terms};
 use crate::server::Server;
 use crate::tls;
 use crate::upstream::{Check, IN_FLIGHT, Shared, Upstream};
@@ -36,9 +37,10 @@ const DEFAULT_ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1500);
 pub struct ClientBuilder {
     servers: Vec<Server>,
     extra_roots: Vec<Vec<u8>>,
-    budget: Budget,
+    terms: Terms,
     in_flight: usize,
     check: Check,
+    seed: Option<u64>,
     observer: Option<Arc<dyn Observer>>,
 }
 
@@ -47,14 +49,19 @@ impl ClientBuilder {
         Self {
             servers: Vec::new(),
             extra_roots: Vec::new(),
-            budget: Budget { total: DEFAULT_TIMEOUT, attempt: DEFAULT_ATTEMPT_TIMEOUT },
+            terms: Terms {
+                total: DEFAULT_TIMEOUT,
+                attempt: DEFAULT_ATTEMPT_TIMEOUT,
+                hedge: Hedge::Adaptive,
+            },
             in_flight: IN_FLIGHT,
             check: |_| true,
+            seed: None,
             observer: None,
         }
     }
 
-    /// Adds a server, less preferred than those added before.
+    /// Adds a server. Which one is asked does not depend on their order, except for the first query.
     pub fn server(mut self, server: Server) -> Self {
         self.servers.push(server);
         self
@@ -68,7 +75,7 @@ impl ClientBuilder {
 
     /// Limits the time of one exchange, connecting included; 4.5 s unless set.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.budget.total = timeout;
+        self.terms.total = timeout;
         self
     }
 
@@ -76,7 +83,20 @@ impl ClientBuilder {
     ///
     /// The first server goes on meanwhile: a shorter time costs sends, not answers.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
-        self.budget.attempt = timeout;
+        self.terms.attempt = timeout;
+        self
+    }
+
+    /// Sets whether a second server may be asked before the first one has failed;
+    /// [`Hedge::Adaptive`] unless set.
+    pub fn hedge(mut self, hedge: Hedge) -> Self {
+        self.terms.hedge = hedge;
+        self
+    }
+
+    /// Makes the choice of servers the same each time, for tests; it is random unless set.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
         self
     }
 
@@ -110,7 +130,7 @@ impl ClientBuilder {
         if self.servers.is_empty() {
             return Err(BuildError::NoServer);
         }
-        if self.budget.total.is_zero() || self.budget.attempt.is_zero() {
+        if self.terms.total.is_zero() || self.terms.attempt.is_zero() {
             return Err(BuildError::NoTime);
         }
         if let Some(server) = self.servers.iter().find(|server| server.needs_lookup()) {
@@ -118,16 +138,16 @@ impl ClientBuilder {
         }
         let shared = Shared {
             tls: tls::connector(&self.extra_roots)?,
-            patience: self.budget.attempt,
             in_flight: self.in_flight,
             check: self.check,
         };
+        let dice = self.seed.map_or_else(Dice::unforeseen, Dice::new);
         let upstream = |(number, server)| {
             let witness = Witness::new(self.observer.clone(), number);
-            Arc::new(Upstream::new(server, &shared, witness))
+            Arc::new(Upstream::new(server, &shared, Dice::new(dice.roll()), witness))
         };
         let upstreams = self.servers.into_iter().enumerate().map(upstream).collect();
-        Ok(Client::of(upstreams, self.budget))
+        Ok(Client::of(upstreams, dice, self.terms))
     }
 }
 

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::Instant;
 
+use crate::budget::Purse;
 use crate::builder::ClientBuilder;
+use crate::choice::Dice;
 use crate::error::Error;
+use crate::ledger::{Errand, IsAtRisk, Ledger};
 use crate::message::Query;
-use crate::race::{Asking, Budget, Race, Servers};
+use crate::race::{Asking, Race, Servers, Terms};
 use crate::server::Server;
 use crate::status::ServerStatus;
 use crate::upstream::Upstream;
@@ -33,7 +35,14 @@ use crate::upstream::Upstream;
 #[derive(Clone)]
 pub struct Client {
     upstreams: Arc<[Arc<Upstream>]>,
-    budget: Budget,
+    extras: Arc<Extras>,
+    terms: Terms,
+}
+
+/// What all queries of a client have in common.
+pub(crate) struct Extras {
+    pub(crate) purse: Purse,
+    pub(crate) dice: Dice,
 }
 
 impl Client {
@@ -42,17 +51,18 @@ impl Client {
         ClientBuilder::new()
     }
 
-    pub(crate) fn of(upstreams: Arc<[Arc<Upstream>]>, budget: Budget) -> Self {
-        Self { upstreams, budget }
+    pub(crate) fn of(upstreams: Arc<[Arc<Upstream>]>, dice: Dice, terms: Terms) -> Self {
+        Self { upstreams, extras: Arc::new(Extras { purse: Purse::new(), dice }), terms }
     }
 
     /// Sends one query and returns the first good answer of the servers.
     ///
     /// The query is a message in wire form with one question; its id is sent as 0, and the id of
-    /// the answer is 0. The first server is asked; the next one too as soon as it fails, or has
-    /// been silent for the attempt timeout; three sends at most. Servers that failed lately come
-    /// last. An answer that is truncated or says SERVFAIL, NOTIMP or REFUSED is returned only if
-    /// no server has a better one.
+    /// the answer is 0. Of two servers taken at random, the quicker and less busy one is asked; in
+    /// time another one too if it fails, or is slower than it uses to be: three sends at most, and
+    /// few more than one on average. Servers that keep failing are left alone while others work.
+    /// An answer that is truncated or says SERVFAIL, NOTIMP or REFUSED is returned only if the next
+    /// server has no better one; a SERVFAIL with the reason that DNSSEC fails is an answer.
     ///
     /// # Errors
     ///
@@ -64,8 +74,8 @@ impl Client {
     /// background, and connections stay open for the others that share them.
     pub async fn exchange(&self, query: &[u8]) -> Result<Exchange, Error> {
         let query = Query::parse(query).map_err(Error::NotAQuery)?;
-        let question = Question { query, upstreams: &self.upstreams };
-        Race::new(question, self.budget).run().await
+        let question = Question { query, upstreams: &self.upstreams, extras: &self.extras };
+        Race::new(question, self.terms).run().await
     }
 
     /// The servers in the order they were given, to which [`Exchange::server`] is an index.
@@ -82,7 +92,7 @@ impl Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let servers: Vec<_> = self.servers().map(Server::to_string).collect();
-        f.debug_struct("Client").field("servers", &servers).field("budget", &self.budget).finish()
+        f.debug_struct("Client").field("servers", &servers).field("terms", &self.terms).finish()
     }
 }
 
@@ -111,6 +121,7 @@ pub struct Exchange {
 struct Question<'a> {
     query: Query,
     upstreams: &'a [Arc<Upstream>],
+    extras: &'a Extras,
 }
 
 impl Question<'_> {
@@ -125,19 +136,23 @@ impl Servers for Question<'_> {
         self.upstreams.len()
     }
 
-    fn name(&self, server: usize) -> Arc<str> {
-        self.upstream(server).name()
+    fn ledger(&self, server: usize) -> &Ledger {
+        self.upstream(server).ledger()
     }
 
-    fn paused_until(&self, server: usize) -> Option<Instant> {
-        self.upstream(server).record().paused_until(Instant::now())
+    fn purse(&self) -> &Purse {
+        &self.extras.purse
     }
 
-    fn ask(&self, server: usize) -> Asking {
-        Box::pin(Arc::clone(self.upstream(server)).ask(self.query.clone()))
+    fn dice(&self) -> &Dice {
+        &self.extras.dice
     }
 
-    fn note_late(&self, server: usize, waited: Duration) {
-        self.upstream(server).record().note_late(Instant::now(), waited);
+    fn is_at_risk(&self, server: usize) -> IsAtRisk {
+        self.upstream(server).is_at_risk()
+    }
+
+    fn ask(&self, server: usize, errand: Errand) -> Asking {
+        Box::pin(Arc::clone(self.upstream(server)).ask(self.query.clone(), errand))
     }
 }

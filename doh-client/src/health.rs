@@ -1,17 +1,25 @@
-//! What happened to the queries of a server comes in, how it is doing and how long to leave it
-//! alone comes out. No clock and no lock in here, so that time is a value in its tests.
+//! What happened to the queries of a server comes in; how it is doing, and whether to ask it, comes
+//! out. No clock and no lock in here, so that time is a value in its tests.
+
+mod breaker;
+mod pace;
+mod room;
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::choice::{Look, Standing};
 use crate::error::Failure;
+use crate::observer::Breaker as Change;
 
-/// First pause after a failure that was noticed at once, such as a refused connection.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+use breaker::{Breaker, Weight};
+use pace::Pace;
+use room::Room;
 
-/// Longest pause: how long a server that is back may go unnoticed.
-const MAX_PAUSE: Duration = Duration::from_secs(30);
+pub(crate) use breaker::next_step;
+pub(crate) use pace::IsGood;
+pub(crate) use room::Entry;
 
 /// How a server is doing.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -20,7 +28,7 @@ pub enum Health {
     Untried,
     /// It answered what it was last asked.
     Up,
-    /// It failed last; for a while the other servers are asked first.
+    /// It failed last.
     Down,
 }
 
@@ -29,145 +37,159 @@ pub(crate) struct Record {
     pub(crate) health: Health,
     pub(crate) answered: u64,
     pub(crate) failed: u64,
+    pub(crate) hedges: u64,
     pub(crate) last_failure: Option<Failure>,
     pub(crate) last_round_trip: Option<Duration>,
-    pauses_in_row: u32,
-    paused_until: Option<Instant>,
+    pace: Pace,
+    breaker: Breaker,
+    room: Room,
+}
+
+/// What a failure has changed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Verdict {
+    pub(crate) breaker: Option<Change>,
+    /// For how long the server gets fewer queries.
+    pub(crate) throttled: Option<Duration>,
+    /// Whether somebody has to change something before it can work.
+    pub(crate) is_hopeless: bool,
 }
 
 impl Record {
-    pub(crate) fn new() -> Self {
+    /// Of a server that may have so many queries under way.
+    pub(crate) fn new(most: usize) -> Self {
         Self {
             health: Health::Untried,
             answered: 0,
             failed: 0,
+            hedges: 0,
             last_failure: None,
             last_round_trip: None,
-            pauses_in_row: 0,
-            paused_until: None,
+            pace: Pace::new(),
+            breaker: Breaker::new(),
+            room: Room::new(most),
         }
     }
 
-    /// Until when the other servers are preferred; nothing once that is over.
-    pub(crate) fn paused_until(&self, now: Instant) -> Option<Instant> {
-        self.paused_until.filter(|until| now < *until)
+    /// What counts when somebody is to be asked.
+    pub(crate) fn look(&self, now: Instant) -> Look {
+        let standing = match self.breaker.half_opens_at() {
+            Some(at) => Standing::Open(at),
+            None if self.room.is_busy(now) => Standing::Busy,
+            None => Standing::Fit,
+        };
+        let queries = self.room.in_flight() + self.room.in_line();
+        Look {
+            standing,
+            was_asked: false,
+            cost: self.pace.cost(now, queries),
+            is_due: self.breaker.is_due(now),
+            is_untried: self.pace.is_untried(),
+        }
     }
 
-    /// Notes an answer; one that was in time ends all pauses.
-    pub(crate) fn note_answer(&mut self, round_trip: Duration, was_in_time: WasInTime) {
+    /// Takes a query in, into the line, or not.
+    pub(crate) fn enter(&mut self) -> Entry {
+        self.room.enter()
+    }
+
+    /// Takes in a query that waits in line, if there is room now.
+    pub(crate) fn advance(&mut self) -> bool {
+        self.room.advance()
+    }
+
+    /// Notes that a query has left the line.
+    pub(crate) fn give_up(&mut self) {
+        self.room.give_up();
+    }
+
+    /// Whether somebody waits in line.
+    pub(crate) fn has_line(&self) -> bool {
+        self.room.in_line() > 0
+    }
+
+    /// Notes that a query that was taken in is sent now.
+    pub(crate) fn note_sent(&mut self, now: Instant) -> Option<Change> {
+        self.breaker.note_sent(now)
+    }
+
+    /// Notes the answer to a query that was asked at that time.
+    pub(crate) fn note_answer(
+        &mut self,
+        now: Instant,
+        asked_at: Instant,
+        round_trip: Duration,
+        is_good: IsGood,
+    ) -> Option<Change> {
+        self.room.leave();
+        self.room.widen();
         self.answered += 1;
-        self.last_round_trip = Some(round_trip);
         self.health = Health::Up;
-        if was_in_time == WasInTime::Yes {
-            self.pauses_in_row = 0;
-            self.paused_until = None;
+        self.last_round_trip = Some(round_trip);
+        self.pace.note_round_trip(now, round_trip);
+        self.pace.note_outcome(now, is_good);
+        let change = self.breaker.note_answer(now, asked_at);
+        if change.is_some() {
+            self.pace.forgive();
         }
+        change
     }
 
-    /// Notes a failure that cost its query this much time.
-    pub(crate) fn note_failure(&mut self, now: Instant, cost: Duration, failure: Failure) {
+    /// Notes the failure of a query that was asked at that time; `jitter` is a number from 0 to 1.
+    pub(crate) fn note_failure(
+        &mut self,
+        now: Instant,
+        asked_at: Instant,
+        failure: Failure,
+        jitter: f64,
+    ) -> Verdict {
+        let weight = Weight::of(&failure);
+        let mut verdict = Verdict { is_hopeless: weight == Weight::All, ..Verdict::default() };
+        if let Failure::Throttled { after, .. } = &failure {
+            verdict.throttled = Some(self.room.narrow(now, asked_at, *after));
+            // Who complains is there.
+            verdict.breaker = self.breaker.note_answer(now, asked_at);
+        } else {
+            self.pace.note_slow(now, now.saturating_duration_since(asked_at));
+            self.pace.note_outcome(now, IsGood::No);
+            verdict.breaker = self.breaker.note_failure(now, asked_at, weight, jitter);
+        }
+        self.room.leave();
         self.failed += 1;
-        self.last_failure = Some(failure);
         self.health = Health::Down;
-        self.pause(now, cost);
+        self.last_failure = Some(failure);
+        verdict
     }
 
-    /// Notes that an answer is overdue. It may still come, so that nothing is counted.
-    pub(crate) fn note_late(&mut self, now: Instant, cost: Duration) {
-        self.pause(now, cost);
+    /// Notes that a query takes so long at least. Its answer may still come, so nothing is counted.
+    pub(crate) fn note_slow(&mut self, now: Instant, at_least: Duration) {
+        self.pace.note_slow(now, at_least);
     }
 
-    /// Doubles the pause with each failure after the last pause; queries that were under way
-    /// together fail together and count once. A pause is never shorter than what the failure
-    /// cost, or a silent server would slow down every query.
-    fn pause(&mut self, now: Instant, cost: Duration) {
-        if self.paused_until(now).is_some() {
-            return;
-        }
-        let factor = 1_u32.checked_shl(self.pauses_in_row).unwrap_or(u32::MAX);
-        let pause = FIRST_PAUSE.max(cost).saturating_mul(factor).min(MAX_PAUSE);
-        self.pauses_in_row = self.pauses_in_row.saturating_add(1);
-        self.paused_until = Some(now + pause);
-    }
-}
-
-/// Whether an answer came before another server was asked because of its delay.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum WasInTime {
-    Yes,
-    No,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const AT_ONCE: Duration = Duration::ZERO;
-
-    fn pause_after(record: &mut Record, now: Instant, cost: Duration) -> Duration {
-        record.note_failure(now, cost, Failure::TooLarge);
-        record.paused_until(now).expect("a failure makes a pause") - now
+    pub(crate) fn breaker(&self) -> Change {
+        self.breaker.state()
     }
 
-    #[test]
-    fn pauses_double_from_100_ms_to_30_s() {
-        let mut record = Record::new();
-        let mut now = Instant::now();
-        let mut pauses = Vec::new();
-        for _ in 0..40 {
-            let pause = pause_after(&mut record, now, AT_ONCE);
-            pauses.push(pause.as_millis());
-            now += pause;
-        }
-
-        assert_eq!(pauses[..5], [100, 200, 400, 800, 1600]);
-        assert_eq!(pauses[9..], [30_000; 31]);
+    /// Until when it wants fewer queries.
+    pub(crate) fn throttled_until(&self, now: Instant) -> Option<Instant> {
+        self.room.throttled_until(now)
     }
 
-    #[test]
-    fn a_pause_is_as_long_as_what_the_failure_cost() {
-        let cost = Duration::from_millis(1500);
-
-        assert_eq!(pause_after(&mut Record::new(), Instant::now(), cost), cost);
+    /// The smoothed round trip.
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        self.pace.smoothed()
     }
 
-    #[test]
-    fn queries_that_fail_together_make_one_pause() {
-        let mut record = Record::new();
-        let now = Instant::now();
-        let pause = pause_after(&mut record, now, AT_ONCE);
-
-        for _ in 0..100 {
-            record.note_failure(now, AT_ONCE, Failure::TooLarge);
-        }
-
-        assert_eq!(record.paused_until(now), Some(now + pause));
-        assert_eq!(record.failed, 101);
+    /// How long 19 of 20 answers take at most.
+    pub(crate) fn percentile(&self) -> Option<Duration> {
+        self.pace.percentile()
     }
 
-    #[test]
-    fn an_answer_in_time_ends_the_pause_and_a_late_one_does_not() {
-        let mut record = Record::new();
-        let now = Instant::now();
-        pause_after(&mut record, now, AT_ONCE);
-
-        record.note_answer(Duration::from_secs(2), WasInTime::No);
-        assert!(record.paused_until(now).is_some());
-        assert_eq!(record.health, Health::Up);
-
-        record.note_answer(Duration::from_millis(9), WasInTime::Yes);
-        assert_eq!(record.paused_until(now), None);
-        assert_eq!(pause_after(&mut record, now, AT_ONCE), FIRST_PAUSE);
+    pub(crate) fn in_flight(&self) -> usize {
+        self.room.in_flight()
     }
 
-    #[test]
-    fn a_late_answer_makes_a_pause_without_being_counted() {
-        let mut record = Record::new();
-        let now = Instant::now();
-
-        record.note_late(now, Duration::from_secs(1));
-
-        assert_eq!(record.paused_until(now), Some(now + Duration::from_secs(1)));
-        assert_eq!((record.answered, record.failed, record.health), (0, 0, Health::Untried));
+    pub(crate) fn limit(&self) -> usize {
+        self.room.limit()
     }
 }

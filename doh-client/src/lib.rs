@@ -20,8 +20,11 @@
 //! | `builder`, `client`, `status` | how a client is made, asked, and looked at |
 //! | `message` | is this a query, does this answer it |
 //! | `race` | who is asked when, and which answer wins |
-//! | `upstream` | one server: its limit, its record, the free retry |
-//! | `health` | what a server did, and how long to prefer others |
+//! | `choice` | whom to ask, by what is known of each |
+//! | `budget` | how much may be sent on top |
+//! | `upstream` | one server: its connections and its ledger |
+//! | `ledger` | the record of a server with a clock, a lock and the log |
+//! | `health` | what a server did: its pace, its breaker, its room |
 //! | `pool` | the connections of a server, opened once for all who wait |
 //! | `transport` | an open connection: a query goes in, an answer comes out |
 //! | `dial`, `addresses` | where a server is dialled; TCP and TLS within one budget |
@@ -36,11 +39,14 @@
 //! out a server that was too late (until the time for its exchange is over, or 3 s).
 
 mod addresses;
+mod budget;
 mod builder;
+mod choice;
 mod client;
 mod dial;
 mod error;
 mod health;
+mod ledger;
 mod message;
 mod observer;
 mod pool;
@@ -61,6 +67,7 @@ pub use error::{Blame, Cause, Error, Failure, ServerFailure};
 pub use health::Health;
 pub use message::{AnswerProblem, QueryProblem};
 pub use observer::{Breaker, Budget, Closed, Connected, Event, Observer, SendKind, Tls};
+pub use race::Hedge;
 pub use server::{Method, Protocol, Server, ServerError};
 pub use stamp::{Stamp, StampError};
 pub use status::ServerStatus;

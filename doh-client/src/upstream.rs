@@ -1,21 +1,19 @@
 //! A query for one server goes in, its reply or its failure comes out. The one place that joins a
-//! server's connection, its limit and its record.
+//! server's connections with what is written down of it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::Semaphore;
-use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
-use tracing::{debug, info, warn};
 
 use crate::addresses::Addresses;
+use crate::choice::Dice;
 use crate::dial::Dialer;
-use crate::error::{Chain, Failure};
-use crate::health::{Health, Record, WasInTime};
+use crate::error::Failure;
+use crate::ledger::{Errand, IsAtRisk, Ledger};
 use crate::message::{Merit, Query};
-use crate::observer::{Event, Witness};
+use crate::observer::Witness;
 use crate::pool::Pool;
 use crate::server::Server;
 
@@ -27,20 +25,14 @@ pub(crate) const IN_FLIGHT: usize = 1024;
 /// One server and everything that is kept about it.
 pub(crate) struct Upstream {
     server: Arc<Server>,
-    name: Arc<str>,
     pool: Arc<Pool>,
-    room: Semaphore,
-    record: Mutex<Record>,
-    patience: Duration,
+    ledger: Ledger,
     check: Check,
-    witness: Witness,
 }
 
 /// What all servers of a client have in common.
 pub(crate) struct Shared {
     pub(crate) tls: TlsConnector,
-    /// An answer counts as late after this time.
-    pub(crate) patience: Duration,
     pub(crate) in_flight: usize,
     pub(crate) check: Check,
 }
@@ -59,48 +51,40 @@ pub(crate) struct Reply {
 
 impl Upstream {
     /// Prepares a server without dialling it.
-    pub(crate) fn new(server: Server, shared: &Shared, witness: Witness) -> Self {
+    pub(crate) fn new(server: Server, shared: &Shared, dice: Dice, witness: Witness) -> Self {
         let server = Arc::new(server);
         let addresses = Arc::new(Addresses::new(&server));
         let dialer =
             Dialer::new(Arc::clone(&server), addresses, shared.tls.clone(), witness.clone());
-        Self {
-            name: server.to_string().into(),
-            pool: Arc::new(Pool::new(dialer, witness.clone())),
-            room: Semaphore::new(shared.in_flight.min(Semaphore::MAX_PERMITS)),
-            record: Mutex::new(Record::new()),
-            server,
-            patience: shared.patience,
-            check: shared.check,
-            witness,
-        }
+        let pool = Arc::new(Pool::new(dialer, witness.clone()));
+        let ledger = Ledger::new(server.to_string().into(), shared.in_flight, dice, witness)
+            .metered(server.is_metered());
+        Self { server, pool, ledger, check: shared.check }
     }
 
     pub(crate) fn server(&self) -> &Server {
         &self.server
     }
 
-    pub(crate) fn name(&self) -> Arc<str> {
-        Arc::clone(&self.name)
-    }
-
     pub(crate) fn pool(&self) -> &Pool {
         &self.pool
     }
 
-    pub(crate) fn record(&self) -> MutexGuard<'_, Record> {
-        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    pub(crate) fn is_at_risk(&self) -> IsAtRisk {
+        if self.pool.is_at_risk() { IsAtRisk::Yes } else { IsAtRisk::No }
     }
 
     /// Asks the server.
-    pub(crate) async fn ask(self: Arc<Self>, query: Query) -> Result<Reply, Failure> {
-        let Ok(_room) = self.room.try_acquire() else {
-            return Err(Failure::Overloaded);
-        };
-        let account = Account::open(&self);
-        let outcome = self.exchange(&query).await;
-        account.close(&outcome);
-        outcome
+    pub(crate) async fn ask(
+        self: Arc<Self>,
+        query: Query,
+        errand: Errand,
+    ) -> Result<Reply, Failure> {
+        self.ledger.keep(errand, self.exchange(&query)).await
     }
 
     async fn exchange(&self, query: &Query) -> Result<Reply, Failure> {
@@ -111,59 +95,5 @@ impl Upstream {
             merit = Merit::Unhelpful;
         }
         Ok(Reply { answer: received.body, merit, age: received.age, round_trip })
-    }
-
-    fn note(&self, spent: Duration, outcome: Result<&Reply, Failure>) {
-        let mut record = self.record();
-        let (server, was_down) = (&self.name, record.health == Health::Down);
-        match outcome {
-            Ok(Reply { round_trip, age, merit, .. }) => {
-                let (round_trip, age, is_good) = (*round_trip, *age, *merit == Merit::Good);
-                self.witness.note(&Event::Answered { round_trip, is_good, age });
-                let was_in_time =
-                    if spent < self.patience { WasInTime::Yes } else { WasInTime::No };
-                record.note_answer(round_trip, was_in_time);
-                if was_down {
-                    info!(%server, "server answers again");
-                }
-            }
-            Err(failure) => {
-                self.witness.note(&Event::Failed(&failure));
-                let error = Chain(&failure);
-                if was_down {
-                    debug!(%server, %error, "server failed again");
-                } else {
-                    warn!(%server, %error, "server failed, preferring the others");
-                }
-                record.note_failure(Instant::now(), spent, failure);
-            }
-        }
-    }
-}
-
-/// Sees to it that a query counts once, as answered or as failed, also when it is given up.
-struct Account<'a> {
-    upstream: &'a Upstream,
-    opened: Instant,
-    is_open: bool,
-}
-
-impl<'a> Account<'a> {
-    fn open(upstream: &'a Upstream) -> Self {
-        Self { upstream, opened: Instant::now(), is_open: true }
-    }
-
-    fn close(mut self, outcome: &Result<Reply, Failure>) {
-        self.is_open = false;
-        self.upstream.note(self.opened.elapsed(), outcome.as_ref().map_err(Failure::clone));
-    }
-}
-
-impl Drop for Account<'_> {
-    fn drop(&mut self) {
-        if self.is_open {
-            let spent = self.opened.elapsed();
-            self.upstream.note(spent, Err(Failure::NoAnswer(spent)));
-        }
     }
 }

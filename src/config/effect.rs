@@ -12,7 +12,6 @@ use super::{Client, ClientMatch, Config, List, ListSource};
 const WITHOUT_EFFECT: &[&str] = &[
     "dns.dns64",
     "dns.tls",
-    "upstream.hedge",
     "upstream.ecs",
     "upstream.proxy",
     "upstream.client_cert_file",

@@ -19,7 +19,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_millis(4500);
 /// Where misses go.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UpstreamSettings {
-    /// Servers in the order they are preferred.
+    /// Servers; who is quick is asked, whatever their order.
     pub servers: Vec<Server>,
     /// Extra root certificates, PEM.
     pub ca_file: String,

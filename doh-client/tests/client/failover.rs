@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use doh_client::{Blame, Client, Error, Failure};
+use doh_client::{Blame, Breaker, Client, Error, Failure, Hedge};
 use tokio::time::Instant;
 
 use crate::fake::{Act, Fake, SERVFAIL, TRUNCATED, clients_of, refusing};
@@ -63,16 +63,32 @@ async fn a_servfail_is_passed_on_when_nobody_knows_better() {
 
 #[tokio::test]
 async fn while_the_first_server_hangs_the_second_one_answers() {
-    let (first, second) = (Fake::start([Act::Hang]).await, Fake::start([Act::Answer]).await);
-    let patience = Duration::from_millis(500);
-    let client = clients_of([&first, &second]).attempt_timeout(patience).build().unwrap();
+    for (hedge, patience) in [(Hedge::Adaptive, 400), (Hedge::Off, 500)] {
+        let (first, second) = (Fake::start([Act::Hang]).await, Fake::start([Act::Answer]).await);
+        let client = clients_of([&first, &second]).attempt_timeout(Duration::from_millis(500));
+        let client = client.hedge(hedge).seed(1).build().unwrap();
 
-    let exchange = client.exchange(&query("a.test")).await.unwrap();
-    let next = client.exchange(&query("b.test")).await.unwrap();
+        let exchange = client.exchange(&query("a.test")).await.unwrap();
+        let next = client.exchange(&query("b.test")).await.unwrap();
 
-    assert!(exchange.elapsed >= patience);
-    assert_eq!((exchange.server, next.server), (1, 1));
-    assert_eq!(first.seen().len(), 1);
+        assert!(exchange.elapsed >= Duration::from_millis(patience), "{hedge:?}");
+        assert_eq!((exchange.server, next.server), (1, 1), "{hedge:?}");
+        assert_eq!(first.seen().len(), 1, "{hedge:?}");
+    }
+}
+
+#[tokio::test]
+async fn t30_a_server_that_refuses_is_left_alone_after_a_few_queries() {
+    let second = Fake::start([Act::Answer]).await;
+    let client = clients_of([]).server(refusing().await).server(second.server()).build().unwrap();
+
+    for _ in 0..200 {
+        assert_eq!(client.exchange(&query("a.test")).await.unwrap().server, 1);
+    }
+
+    let status = &client.status()[0];
+    assert_eq!(status.breaker, Breaker::Open);
+    assert!((5..10).contains(&status.failed), "{}", status.failed);
 }
 
 #[tokio::test]
