@@ -19,8 +19,8 @@ use crate::upstream::Upstream;
 
 /// Sends DNS queries over HTTPS and returns the first good answer. Clones share everything.
 ///
-/// It keeps one HTTP/2 connection to each server, opened by the first query that needs it. It may
-/// be built anywhere; its exchanges run on the tokio runtime that calls them, which has to have
+/// It keeps one connection to each server, two where there is much to do or one is in doubt, opened
+/// by the first query that needs it. It may be built anywhere; its exchanges run on the tokio runtime that calls them, which has to have
 /// I/O and time enabled.
 ///
 /// ```no_run
@@ -81,6 +81,17 @@ impl Client {
     /// The servers in the order they were given, to which [`Exchange::server`] is an index.
     pub fn servers(&self) -> impl ExactSizeIterator<Item = &Server> {
         self.upstreams.iter().map(|upstream| upstream.server())
+    }
+
+    /// Replaces all connections, for example because an address or a route of this host has changed:
+    /// what was sent over the old ones would be lost without a word.
+    ///
+    /// Answers under way are still heard. A server that was asked in the last minute gets its new
+    /// connection at once if this is called within the runtime, the others with their next query.
+    pub fn network_changed(&self) {
+        for upstream in self.upstreams.iter() {
+            upstream.network_changed();
+        }
     }
 
     /// How each server is doing, in the order of [`servers`](Self::servers).

@@ -14,6 +14,7 @@ use tokio_rustls::TlsConnector;
 use crate::addresses::Addresses;
 use crate::error::{Cause, Failure};
 use crate::observer::{Connected, Event, Witness};
+use crate::request::Template;
 use crate::server::Server;
 use crate::tls;
 use crate::transport::{Link, http};
@@ -34,11 +35,17 @@ pub(crate) const PING_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a silent path may go unnoticed while answers are owed.
 pub(crate) const SILENCE_LIMIT: Duration = PING_AFTER.saturating_add(PING_TIMEOUT);
 
+/// How long what we sent may stay without an acknowledgement: then a path is dead, which the system
+/// itself notices after a quarter of an hour only (RFC 5482).
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const USER_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Opens connections to one server.
 pub(crate) struct Dialer {
     server: Arc<Server>,
     addresses: Arc<Addresses>,
     tls: TlsConnector,
+    template: Arc<Template>,
     witness: Witness,
 }
 
@@ -49,7 +56,8 @@ impl Dialer {
         tls: TlsConnector,
         witness: Witness,
     ) -> Self {
-        Self { server, addresses, tls, witness }
+        let template = Arc::new(Template::new(&server));
+        Self { server, addresses, tls, template, witness }
     }
 
     /// Opens a connection and starts the task that drives it until either side closes it.
@@ -70,7 +78,8 @@ impl Dialer {
         let took = started.elapsed();
         let (tls, agreed) = tls::handshake(&self.tls, self.server.tls_name().clone(), tcp).await?;
         self.witness.note(&Event::Connected(&Connected { address, tcp: took, tls: Some(agreed) }));
-        Ok(Link::Http(http::Link::open(Wire::tls(tls), Arc::clone(&self.server)).await?))
+        let (template, witness) = (Arc::clone(&self.template), self.witness.clone());
+        Ok(Link::Http(http::Link::open(Wire::tls(tls), template, witness).await?))
     }
 }
 
@@ -104,6 +113,8 @@ async fn dial_one(address: SocketAddr) -> Result<(TcpStream, SocketAddr), Failur
     let tcp = TcpStream::connect(address).await.map_err(failure)?;
     // Queries are small and never followed by more: waiting to fill a packet only delays them.
     tcp.set_nodelay(true).map_err(failure)?;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    socket2::SockRef::from(&tcp).set_tcp_user_timeout(Some(USER_TIMEOUT)).map_err(failure)?;
     Ok((tcp, address))
 }
 

@@ -136,6 +136,9 @@ pub enum Failure {
     /// It reset the stream of this query.
     #[error("it reset the stream with HTTP/2 error code {0}")]
     Reset(u32),
+    /// What it sent is not HTTP/2, or contradicts itself.
+    #[error("it breaks the rules of HTTP/2")]
+    Protocol(#[source] Cause),
     /// It answered with an HTTP error or a redirect.
     #[error("it answered with HTTP status {0}, expected 2xx")]
     Status(u16),
@@ -191,19 +194,6 @@ impl Failure {
     /// Whether the server was not heard at all.
     fn is_silence(&self) -> bool {
         matches!(self, Self::Connect { .. } | Self::ConnectTimeout(_) | Self::NoAnswer(_))
-    }
-
-    /// Tells a stream that was reset from a connection that is gone.
-    pub(crate) fn from_http(error: hyper::Error) -> Self {
-        let reset = error
-            .source()
-            .and_then(|source| source.downcast_ref::<h2::Error>())
-            .filter(|error| error.is_reset())
-            .and_then(h2::Error::reason);
-        match reset {
-            Some(reason) => Self::Reset(reason.into()),
-            None => Self::ConnectionLost(Arc::new(error)),
-        }
     }
 }
 

@@ -1,116 +1,216 @@
-//! Queries that need a connection come in, all leave with the same one. Kept apart because who
+//! Queries for a server come in, each leaves over a connection that works. Kept apart because who
 //! connects, who waits and who gives up must not depend on each other.
+
+mod backoff;
+mod lifetime;
+mod mercy;
+mod plan;
+mod seats;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use self::backoff::{Backoff, random};
+use self::mercy::{Mercy, Refusals};
+use self::plan::{Opening, Plan, is_at_risk};
+use self::seats::{Seat, Seats};
 use crate::dial::{CONNECT_TIMEOUT, Dialer};
 use crate::error::Failure;
 use crate::message::Query;
-use crate::observer::{Event, SendKind, Witness};
+use crate::observer::{Closed, Event, SendKind, Witness};
 use crate::transport::{Link, Received};
 
-/// The one connection to a server, opened when it is first needed.
+/// How often a query waits for a connection: for the first, for a second because that is full, and
+/// once for bad luck. Then it takes what was opened last.
+const WAITS: usize = 3;
+
+/// Since a query was sent, how long a server counts as in use: then a connection that has to go is
+/// replaced at once, otherwise by the next query.
+const IN_USE: Duration = Duration::from_secs(60);
+
+/// The connections to a server, two at most, opened when they are needed.
 ///
 /// Connecting is a task of its own that many queries wait for: none of them owns it, so that a
 /// query that is given up takes nothing away from the others.
 pub(crate) struct Pool {
     dialer: Dialer,
     witness: Witness,
-    /// Nothing before the first query, and after a connection failed.
-    state: Mutex<Option<State>>,
+    state: Mutex<State>,
     opened: AtomicU64,
 }
 
-/// An open connection; clones share it.
-#[derive(Clone)]
-pub(crate) struct Connection {
-    link: Link,
-    /// Counts the connections of a pool, so that an old one is never taken for its successor.
-    serial: u64,
+#[derive(Default)]
+struct State {
+    seats: Seats,
+    opening: Option<watch::Receiver<Option<Opened>>>,
+    backoff: Backoff,
+    refusals: Refusals,
+    asked_at: Option<Instant>,
 }
 
+/// What became of a connect; the failure itself is with the [`Backoff`].
 #[derive(Clone)]
-enum State {
-    Opening(watch::Receiver<Option<Opened>>),
-    Open(Connection),
+enum Opened {
+    Seat(Arc<Seat>),
+    Failed,
 }
 
-type Opened = Result<Connection, Failure>;
+/// What a query has to do.
+enum Choice {
+    Send(Arc<Seat>),
+    Wait(watch::Receiver<Option<Opened>>),
+    Fail(Failure),
+}
 
 impl Pool {
     pub(crate) fn new(dialer: Dialer, witness: Witness) -> Self {
-        Self { dialer, witness, state: Mutex::new(None), opened: AtomicU64::new(0) }
+        Self { dialer, witness, state: Mutex::default(), opened: AtomicU64::new(0) }
     }
 
-    /// Sends a query, and once more over a fresh connection if the one it was sent on was lost.
+    /// Sends a query, and once more for free if what failed may have been the connection.
     ///
-    /// Servers close idle connections at any time, also while a query is on its way; asking twice
-    /// changes nothing for them. The time is that of the exchange without connecting.
+    /// The time is that of the exchange without connecting.
     pub(crate) async fn exchange(
         self: &Arc<Self>,
         query: &Query,
     ) -> Result<(Received, Duration), Failure> {
-        match self.exchange_once(query).await {
-            Err(Failure::ConnectionLost(_)) => {
-                self.witness.note(&Event::Sent(SendKind::FreeRetry));
-                self.exchange_once(query).await
+        let mut is_retry = false;
+        loop {
+            let seat = self.seat().await?;
+            let (proven, sent) = (seat.proven(), Instant::now());
+            let failure = match seat.link().exchange(query).await {
+                Ok(received) => {
+                    seat.prove();
+                    return Ok((received, sent.elapsed()));
+                }
+                Err(failure) => failure,
+            };
+            let mercy = {
+                let mut state = self.state();
+                let mercy = state.refusals.mercy(Instant::now(), &failure, proven);
+                state.seats.clear_for(mercy, &seat);
+                mercy
+            };
+            if is_retry || mercy == Mercy::None {
+                return Err(failure);
             }
-            outcome => outcome,
+            is_retry = true;
+            self.witness.note(&Event::Sent(SendKind::FreeRetry));
         }
     }
 
-    async fn exchange_once(
-        self: &Arc<Self>,
-        query: &Query,
-    ) -> Result<(Received, Duration), Failure> {
-        let connection = self.connection().await?;
-        let sent = Instant::now();
-        let received = connection.link.exchange(query).await;
-        if matches!(received, Err(Failure::ConnectionLost(_))) {
-            self.retire(&connection);
+    /// A connection that takes a query, opened first where need be.
+    async fn seat(self: &Arc<Self>) -> Result<Arc<Seat>, Failure> {
+        let mut latest = None;
+        for _ in 0..WAITS {
+            let mut opening = match self.choose() {
+                Choice::Send(seat) => return Ok(seat),
+                Choice::Fail(failure) => return Err(failure),
+                Choice::Wait(opening) => opening,
+            };
+            // Without a word from its task, which dies with its runtime, the next look starts anew.
+            if let Ok(opened) = opening.wait_for(Option::is_some).await
+                && let Some(Opened::Seat(seat)) = &*opened
+            {
+                latest = Some(Arc::clone(seat));
+            }
         }
-        Ok((received?, sent.elapsed()))
+        latest.ok_or(Failure::ConnectTimeout(CONNECT_TIMEOUT))
     }
 
-    /// The connection that is open, or the next one that will be.
-    pub(crate) async fn connection(self: &Arc<Self>) -> Result<Connection, Failure> {
-        let mut opening = match self.live_state() {
-            State::Open(connection) => return Ok(connection),
-            State::Opening(opening) => opening,
-        };
-        match opening.wait_for(Option::is_some).await.as_deref() {
-            Ok(Some(opened)) => opened.clone(),
-            // The task ended without a word: its runtime is shutting down.
-            Ok(None) | Err(_) => Err(Failure::ConnectTimeout(CONNECT_TIMEOUT)),
+    fn choose(self: &Arc<Self>) -> Choice {
+        let now = Instant::now();
+        let mut guard = self.state();
+        let state = &mut *guard;
+        state.asked_at = Some(now);
+        state.seats.prune(now);
+        let can_open = state.can_open(now);
+        let plan = Plan::new(now, state.seats.views(now), can_open);
+        if plan.opens {
+            state.opening = Some(Arc::clone(self).open());
+        }
+        if let Some(seat) = plan.send.and_then(|number| state.seats.nth(number)) {
+            return Choice::Send(seat);
+        }
+        if let Some(opening) = &state.opening {
+            return Choice::Wait(opening.clone());
+        }
+        let refusal = state.backoff.refusal(now).cloned();
+        Choice::Fail(refusal.unwrap_or(Failure::ConnectTimeout(CONNECT_TIMEOUT)))
+    }
+
+    /// Starts the task that connects; it settles the state before it tells who waits.
+    fn open(self: Arc<Self>) -> watch::Receiver<Option<Opened>> {
+        let (announce, opening) = watch::channel(None);
+        tokio::spawn(async move {
+            let dialled = self.dialer.dial().await;
+            announce.send_replace(Some(self.settle(dialled)));
+        });
+        opening
+    }
+
+    fn settle(&self, dialled: Result<Link, Failure>) -> Opened {
+        let (mut state, now) = (self.state(), Instant::now());
+        state.opening = None;
+        match dialled {
+            Ok(link) => {
+                self.opened.fetch_add(1, Ordering::Relaxed);
+                state.backoff.note_success();
+                Opened::Seat(state.seats.add(link, now))
+            }
+            Err(failure) => {
+                state.backoff.note_failure(now, failure, random());
+                Opened::Failed
+            }
         }
     }
 
-    /// Forgets a connection that was lost, unless it was replaced already.
-    pub(crate) fn retire(&self, lost: &Connection) {
+    /// Replaces all connections: at once and before they go if the server is in use, otherwise with
+    /// the next query.
+    pub(crate) fn network_changed(self: &Arc<Self>) {
+        let now = Instant::now();
         let mut state = self.state();
-        if matches!(&*state, Some(State::Open(current)) if current.serial == lost.serial) {
-            *state = None;
+        let is_in_use = state.asked_at.is_some_and(|at| now < at + IN_USE);
+        state.seats.prune(now);
+        if state.seats.is_empty() {
+            return;
         }
+        if !is_in_use || Handle::try_current().is_err() {
+            state.seats.clear(Closed::Network);
+            return;
+        }
+        state.seats.note_network_changed();
+        if state.can_open(now) == Opening::Possible {
+            state.opening = Some(Arc::clone(self).open());
+        }
+    }
+
+    /// Whether all connections that are open may have died without anybody noticing.
+    pub(crate) fn is_at_risk(&self) -> bool {
+        let (state, now) = (self.state(), Instant::now());
+        let mut pulses = state.seats.pulses().peekable();
+        pulses.peek().is_some() && pulses.all(|pulse| is_at_risk(&pulse, now))
+    }
+
+    /// Until when it is better to ask another server, because connects have failed. A query that
+    /// comes sooner is served all the same.
+    pub(crate) fn next_connect(&self) -> Option<Instant> {
+        self.state().backoff.until()
     }
 
     /// Whether a connection is open right now.
     pub(crate) fn is_open(&self) -> bool {
-        matches!(&*self.state(), Some(State::Open(connection)) if connection.link.pulse().is_open)
+        self.state().seats.pulses().next().is_some()
     }
 
     /// How many connections are open right now.
     pub(crate) fn open_connections(&self) -> usize {
-        usize::from(self.is_open())
-    }
-
-    /// Whether the connection was silent for so long that it may be dead.
-    pub(crate) fn is_at_risk(&self) -> bool {
-        false
+        self.state().seats.pulses().count()
     }
 
     /// How many connections were opened so far.
@@ -118,37 +218,22 @@ impl Pool {
         self.opened.load(Ordering::Relaxed)
     }
 
-    /// What the pool holds, a new connect if that is of no use any more.
-    fn live_state(self: &Arc<Self>) -> State {
-        let mut state = self.state();
-        let is_live = match &*state {
-            Some(State::Open(connection)) => connection.link.pulse().is_open,
-            // Who announces is gone without having said so: it died with its runtime.
-            Some(State::Opening(opening)) => opening.has_changed().is_ok(),
-            None => false,
-        };
-        if !is_live {
-            *state = None;
-        }
-        state.get_or_insert_with(|| State::Opening(Arc::clone(self).open())).clone()
-    }
-
-    /// Starts the task that connects; it settles the state before it tells who waits.
-    fn open(self: Arc<Self>) -> watch::Receiver<Option<Opened>> {
-        let (announce, opening) = watch::channel(None);
-        tokio::spawn(async move {
-            let opened = self.dialer.dial().await.map(|link| {
-                let serial = self.opened.fetch_add(1, Ordering::Relaxed);
-                Connection { link, serial }
-            });
-            *self.state() = opened.as_ref().ok().cloned().map(State::Open);
-            announce.send_replace(Some(opened));
-        });
-        opening
-    }
-
-    fn state(&self) -> MutexGuard<'_, Option<State>> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn can_open(&mut self, now: Instant) -> Opening {
+        // Who announces is gone without having said so: it died with its runtime.
+        self.opening.take_if(|opening| opening.has_changed().is_err());
+        if self.opening.is_some() {
+            Opening::UnderWay
+        } else if self.backoff.refusal(now).is_some() {
+            Opening::Impossible
+        } else {
+            Opening::Possible
+        }
     }
 }
 
@@ -179,10 +264,11 @@ mod tests {
         let dialer = Dialer::new(server, addresses, tls, witness.clone());
         let pool = Arc::new(Pool::new(dialer, witness));
 
-        let first = runtime().block_on(async { pool.connection().now_or_never() });
-        let second = runtime().block_on(pool.connection());
+        let first = runtime().block_on(async { pool.seat().now_or_never() });
+        let second = runtime().block_on(pool.seat());
 
         assert!(first.is_none());
         assert!(matches!(second, Err(Failure::Connect { .. })));
+        assert!(pool.next_connect().is_some());
     }
 }

@@ -1,42 +1,50 @@
-//! An HTTP response goes in, a body that may be a DNS message and its age come out. Kept apart so
-//! that all we refuse in a server's HTTP stands on one page.
+//! The head of an HTTP response goes in, whether a DNS message follows and how old it is comes out.
+//! Kept apart so that all we refuse in a server's HTTP stands on one page.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use http::header::{AGE, CONTENT_TYPE};
-use http::{HeaderMap, Response, StatusCode};
-use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
+use http::header::{AGE, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, StatusCode};
 
 use crate::error::Failure;
-use crate::message::MAX_MESSAGE;
 use crate::request::DNS_MESSAGE;
-use crate::transport::Received;
 
 /// Greatest age a cache has to understand: 2^31 seconds (RFC 9111 section 1.2.2).
 const MAX_AGE: u64 = 1 << 31;
 
-/// Reads a response to its end; a refused one is given up at its headers.
-pub(crate) async fn receive(response: Response<Incoming>) -> Result<Received, Failure> {
-    let (head, body) = response.into_parts();
-    check_status(head.status)?;
-    check_content_type(&head.headers)?;
-    // One frame, which is what answers come in, is passed on without a copy.
-    let body = match Limited::new(body, MAX_MESSAGE).collect().await {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) => {
-            return Err(match error.downcast::<hyper::Error>() {
-                Ok(error) => Failure::from_http(*error),
-                Err(_length_limit) => Failure::TooLarge,
-            });
-        }
-    };
-    Ok(Received { body, age: age(&head.headers) })
+/// Longest wait a server is granted: it may be back much sooner than it thinks.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// A server that wants to be left alone for longer than a day has its clock or its units wrong.
+const ABSURD_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Says how long the DNS message that follows lay in HTTP caches.
+///
+/// # Errors
+///
+/// When none follows.
+pub(crate) fn check(status: StatusCode, headers: &HeaderMap) -> Result<Duration, Failure> {
+    check_status(status, headers)?;
+    check_content_type(headers)?;
+    Ok(age(headers))
+}
+
+/// Whether a refusal may mean the method or where it puts the query, not the query.
+pub(crate) fn may_mean_method(failure: &Failure) -> bool {
+    matches!(failure, Failure::Status(400 | 405 | 413 | 414 | 415))
 }
 
 /// Redirects are refused too: the pinned addresses are not those of another host.
-fn check_status(status: StatusCode) -> Result<(), Failure> {
-    if status.is_success() { Ok(()) } else { Err(Failure::Status(status.as_u16())) }
+fn check_status(status: StatusCode, headers: &HeaderMap) -> Result<(), Failure> {
+    if status.is_success() {
+        return Ok(());
+    }
+    Err(match status.as_u16() {
+        status @ (429 | 503) => {
+            Failure::Throttled { status, after: retry_after(headers, SystemTime::now()) }
+        }
+        status => Failure::Status(status),
+    })
 }
 
 /// Anything else under 200 is some web page, often that of a captive portal.
@@ -52,14 +60,30 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Failure> {
 
 /// How long the answer lay in an HTTP cache; zero unless said in plain digits.
 fn age(headers: &HeaderMap) -> Duration {
-    let digits = headers.get(AGE).map(http::HeaderValue::as_bytes).unwrap_or_default();
-    if !digits.iter().all(u8::is_ascii_digit) {
-        return Duration::ZERO;
+    let text = headers.get(AGE).map(http::HeaderValue::as_bytes).unwrap_or_default();
+    Duration::from_secs(plain_seconds(text).unwrap_or(0).min(MAX_AGE))
+}
+
+/// How long a server wants to be left alone: seconds or a date (RFC 9110 section 10.2.3).
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match plain_seconds(text.as_bytes()) {
+        Some(seconds) => Duration::from_secs(seconds),
+        None => httpdate::parse_http_date(text).ok()?.duration_since(now).ok()?,
+    };
+    (!wait.is_zero() && wait <= ABSURD_RETRY_AFTER).then_some(wait.min(MAX_RETRY_AFTER))
+}
+
+/// A number of plain digits, the greatest there is where it is greater.
+fn plain_seconds(text: &[u8]) -> Option<u64> {
+    let mut seconds = 0_u64;
+    for digit in text {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        seconds = seconds.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
     }
-    let seconds = digits.iter().fold(0_u64, |seconds, digit| {
-        seconds.saturating_mul(10).saturating_add(u64::from(digit - b'0'))
-    });
-    Duration::from_secs(seconds.min(MAX_AGE))
+    (!text.is_empty()).then_some(seconds)
 }
 
 #[cfg(test)]
@@ -75,18 +99,56 @@ mod tests {
     }
 
     #[test]
-    fn r77_only_success_carries_an_answer() {
+    fn t05_only_success_carries_an_answer() {
+        let check = |status| check_status(StatusCode::from_u16(status).unwrap(), &HeaderMap::new());
         for status in [200, 201, 203, 299] {
-            assert!(check_status(StatusCode::from_u16(status).unwrap()).is_ok(), "{status}");
+            assert!(check(status).is_ok(), "{status}");
         }
-        for status in [100, 301, 302, 400, 404, 415, 429, 500, 503, 999] {
-            let refused = check_status(StatusCode::from_u16(status).unwrap());
+        for status in [100, 301, 302, 400, 404, 415, 500, 502, 504, 999] {
+            let refused = check(status);
             assert!(matches!(refused, Err(Failure::Status(found)) if found == status), "{status}");
         }
     }
 
     #[test]
-    fn r77_the_content_type_is_read_without_case_and_parameters() {
+    fn t05_a_server_says_how_long_it_wants_to_be_left_alone() {
+        let now = httpdate::parse_http_date("Sat, 21 Nov 2026 12:00:00 GMT").unwrap();
+        for (text, seconds) in [
+            ("1", Some(1)),
+            (" 30 ", Some(30)),
+            ("61", Some(60)),
+            ("86400", Some(60)),
+            ("Sat, 21 Nov 2026 12:00:07 GMT", Some(7)),
+            ("Sat, 21 Nov 2026 13:00:00 GMT", Some(60)),
+            ("0", None),
+            ("86401", None),
+            ("99999999999999999999999999", None),
+            ("Sat, 21 Nov 2026 11:59:59 GMT", None),
+            ("Sun, 21 Nov 2027 12:00:00 GMT", None),
+            ("-1", None),
+            ("1.5", None),
+            ("", None),
+            ("soon", None),
+        ] {
+            let found = retry_after(&one(RETRY_AFTER, text), now);
+            assert_eq!(found, seconds.map(Duration::from_secs), "{text}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
+
+    #[test]
+    fn t05_429_and_503_are_no_failure_of_the_server() {
+        for status in [429, 503] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let refused = check_status(status, &one(RETRY_AFTER, "5"));
+            let expected = Some(Duration::from_secs(5));
+            assert!(matches!(refused, Err(Failure::Throttled { status: found, after })
+                    if found == status.as_u16() && after == expected));
+        }
+    }
+
+    #[test]
+    fn t04_the_content_type_is_read_without_case_and_parameters() {
         for good in [
             "application/dns-message",
             "Application/DNS-Message",
@@ -102,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn r76_an_age_is_believed_when_it_is_plain_seconds() {
+    fn t03_an_age_is_believed_when_it_is_plain_seconds() {
         for (text, seconds) in [
             ("0", 0),
             ("100", 100),

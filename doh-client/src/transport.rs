@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::error::Failure;
 use crate::message::Query;
+use crate::observer::Closed;
 
 /// An open connection; clones share it, and the last one to go closes it.
 #[derive(Clone)]
@@ -50,6 +51,20 @@ impl Link {
     pub(crate) fn pulse(&self) -> Pulse {
         match self {
             Self::Http(link) => link.pulse(),
+        }
+    }
+
+    /// Takes no more queries, and closes for this reason once all are answered.
+    pub(crate) fn leave(&self, reason: Closed) {
+        match self {
+            Self::Http(link) => link.leave(reason),
+        }
+    }
+
+    /// How long nothing had been under way when the server closed it, if it did so then.
+    pub(crate) fn idle_at_end(&self) -> Option<Duration> {
+        match self {
+            Self::Http(link) => link.idle_at_end(),
         }
     }
 }

@@ -70,6 +70,10 @@ impl Upstream {
         &self.pool
     }
 
+    pub(crate) fn network_changed(&self) {
+        self.pool.network_changed();
+    }
+
     pub(crate) fn ledger(&self) -> &Ledger {
         &self.ledger
     }

@@ -48,7 +48,7 @@ impl Wire {
 }
 
 impl Heard {
-    fn now() -> Self {
+    pub(crate) fn now() -> Self {
         Self { opened: Instant::now(), last: Arc::default() }
     }
 

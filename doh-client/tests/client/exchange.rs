@@ -1,10 +1,10 @@
 //! One server that does its work: what it gets to see, and what comes back.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use doh_client::{Error, Failure, Health, QueryProblem};
+use doh_client::{AnswerProblem, Blame, Error, Failure, Health, QueryProblem};
 
-use crate::fake::{Act, Fake};
+use crate::fake::{Act, Change, Fake, TRUNCATED};
 use crate::{answer, query};
 
 #[tokio::test]
@@ -18,7 +18,7 @@ async fn an_answer_comes_back_as_the_server_sent_it() {
 }
 
 #[tokio::test]
-async fn r77_a_request_says_what_rfc_8484_asks_for_and_nothing_else() {
+async fn t01_a_request_says_what_rfc_8484_asks_for_and_nothing_else() {
     let fake = Fake::start([Act::Answer]).await;
     fake.client().exchange(&query("a.test")).await.unwrap();
 
@@ -38,7 +38,7 @@ async fn r77_a_request_says_what_rfc_8484_asks_for_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn r77_a_query_is_sent_with_the_id_0() {
+async fn t01_a_query_is_sent_with_the_id_0() {
     let fake = Fake::start([Act::Answer]).await;
     let mut expected = query("a.test");
     expected[..2].copy_from_slice(&[0, 0]);
@@ -49,16 +49,19 @@ async fn r77_a_query_is_sent_with_the_id_0() {
 }
 
 #[tokio::test]
-async fn r76_the_age_of_an_answer_is_passed_on() {
-    let fake = Fake::start([Act::Age("100"), Act::Age("soon")]).await;
-    let client = fake.client();
+async fn t03_the_age_of_an_answer_is_passed_on() {
+    for (age, seconds) in [("0", 0), ("100", 100), ("soon", 0), ("-5", 0), ("4294967296", 1 << 31)]
+    {
+        let fake = Fake::start([Act::Age(age)]).await;
 
-    assert_eq!(client.exchange(&query("a.test")).await.unwrap().age, Duration::from_secs(100));
-    assert_eq!(client.exchange(&query("a.test")).await.unwrap().age, Duration::ZERO);
+        let exchange = fake.client().exchange(&query("a.test")).await.unwrap();
+
+        assert_eq!(exchange.age, Duration::from_secs(seconds), "{age}");
+    }
 }
 
 #[tokio::test]
-async fn r21_r77_an_answer_may_have_65535_bytes_and_no_more() {
+async fn t06_an_answer_may_have_65535_bytes_and_no_more() {
     let fake = Fake::start([Act::Size(65_535), Act::Size(65_536)]).await;
     let client = fake.client();
 
@@ -71,7 +74,7 @@ async fn r21_r77_an_answer_may_have_65535_bytes_and_no_more() {
 }
 
 #[tokio::test]
-async fn the_content_type_may_have_parameters() {
+async fn t04_the_content_type_may_have_parameters() {
     let fake = Fake::start([Act::Type("Application/DNS-Message; charset=utf-8")]).await;
 
     assert!(fake.client().exchange(&query("a.test")).await.is_ok());
@@ -88,7 +91,7 @@ async fn a_message_that_is_no_query_is_never_sent() {
 }
 
 #[tokio::test]
-async fn r77_the_status_tells_what_happened() {
+async fn t05_the_status_tells_what_happened() {
     let fake = Fake::start([Act::Answer, Act::Status(503)]).await;
     let client = fake.client();
     assert_eq!(client.status()[0].health, Health::Untried);
@@ -102,4 +105,195 @@ async fn r77_the_status_tells_what_happened() {
     assert!(up.last_error.is_none() && up.last_round_trip.is_some());
     assert_eq!((down.health, down.connects, down.answered, down.failed), (Health::Down, 1, 1, 1));
     assert!(down.last_error.unwrap().contains("503"));
+}
+
+/// The failure of the only server.
+async fn failure(act: Act) -> (Failure, Fake) {
+    let fake = Fake::start([act]).await;
+    match fake.client().exchange(&query("a.test")).await {
+        Err(Error::AllFailed(failures)) => (failures[0].failure.clone(), fake),
+        other => panic!("{act:?} led to {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn t05_a_status_without_an_answer_is_a_failure_with_somebody_to_blame() {
+    for (status, blame) in [
+        (301, Blame::Config),
+        (401, Blame::Config),
+        (403, Blame::Config),
+        (404, Blame::Config),
+        (421, Blame::Config),
+        (500, Blame::Upstream),
+        (502, Blame::Upstream),
+        (504, Blame::Upstream),
+    ] {
+        let (failure, fake) = failure(Act::Status(status)).await;
+
+        assert!(matches!(failure, Failure::Status(found) if found == status), "{failure}");
+        assert_eq!(failure.blame(), blame, "{status}");
+        assert_eq!(fake.connections(), 1, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn t05_a_status_that_may_mean_the_method_is_asked_again_with_the_other_one() {
+    for status in [400, 405, 413, 414, 415] {
+        let (failure, fake) = failure(Act::Status(status)).await;
+
+        assert!(matches!(failure, Failure::Status(found) if found == status), "{failure}");
+        let methods: Vec<_> = fake.seen().iter().map(|seen| seen.method.to_string()).collect();
+        assert_eq!(methods, ["POST", "GET"], "{status}");
+        assert_eq!(fake.connections(), 1, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn t01_t05_a_server_that_refuses_post_is_asked_with_get_from_then_on() {
+    let fake = Fake::start([Act::GetOnly(405)]).await;
+    let client = fake.client();
+    let mut sent = query("a.test");
+    sent[..2].copy_from_slice(&[0, 0]);
+
+    for _ in 0..3 {
+        assert_eq!(client.exchange(&query("a.test")).await.unwrap().answer, answer("a.test"));
+    }
+
+    let seen = fake.seen();
+    let methods: Vec<_> = seen.iter().map(|seen| seen.method.as_str()).collect();
+    assert_eq!(methods, ["POST", "GET", "GET", "GET"]);
+    for get in &seen[1..] {
+        let expected = "/dns-query?dns=AAABAAABAAAAAAAAAWEEdGVzdAAAAQAB";
+        assert_eq!(get.uri.path_and_query().unwrap(), expected);
+        assert_eq!((get.body.as_slice(), get.headers.len()), (sent.as_slice(), 1));
+        assert_eq!(get.headers["accept"], "application/dns-message");
+    }
+    assert_eq!(client.status()[0].failed, 0);
+}
+
+#[tokio::test]
+async fn t05_the_method_is_kept_over_connections() {
+    let fake = Fake::start([Act::GetOnly(415)]).await;
+    let client = fake.client();
+    client.exchange(&query("a.test")).await.unwrap();
+
+    fake.close_connections().await;
+    client.exchange(&query("b.test")).await.unwrap();
+
+    assert_eq!(fake.connections(), 2);
+    assert_eq!(fake.seen().iter().filter(|seen| seen.method == "POST").count(), 1);
+}
+
+#[tokio::test]
+async fn t05_a_server_that_wants_fewer_queries_says_for_how_long() {
+    for (status, text, seconds) in [
+        (429, "7", Some(7)),
+        (429, "3600", Some(60)),
+        (429, "99999999999999999999", None),
+        (503, "soon", None),
+        (503, "Fri, 31 Dec 1999 23:59:59 GMT", None),
+    ] {
+        let (failure, fake) = failure(Act::RetryAfter(status, text)).await;
+
+        let expected = seconds.map(Duration::from_secs);
+        assert!(
+            matches!(failure, Failure::Throttled { status: found, after }
+                if found == status && after == expected),
+            "{failure:?}"
+        );
+        assert_eq!(fake.connections(), 1, "its connection is as good as any");
+    }
+}
+
+#[tokio::test]
+async fn t05_a_date_says_how_long_as_well() {
+    let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(30));
+
+    let (failure, _fake) = failure(Act::RetryAfter(429, date.leak())).await;
+
+    let Failure::Throttled { after: Some(after), .. } = failure else { panic!("{failure:?}") };
+    assert!((28..=30).contains(&after.as_secs()), "{after:?}");
+}
+
+#[tokio::test]
+async fn t04_t05_what_is_no_message_is_refused_by_its_type() {
+    for act in [Act::Type("text/html"), Act::Type("application/dns-json"), Act::Type("")] {
+        let (failure, _fake) = failure(act).await;
+
+        assert!(matches!(failure, Failure::ContentType(_)), "{act:?} {failure}");
+    }
+}
+
+#[tokio::test]
+async fn t06_an_answer_without_an_end_is_given_up() {
+    let fake = Fake::start([Act::Endless, Act::Answer]).await;
+    let client = fake.client();
+
+    let Err(Error::AllFailed(failures)) = client.exchange(&query("a.test")).await else {
+        panic!("it has no end");
+    };
+
+    assert!(matches!(failures[0].failure, Failure::TooLarge), "{}", failures[0]);
+    assert!(client.exchange(&query("b.test")).await.is_ok());
+    assert_eq!(fake.connections(), 1);
+}
+
+#[tokio::test]
+async fn t06_a_length_that_is_not_that_of_the_body_is_against_the_rules() {
+    for length in ["1", "23", "25", "65535"] {
+        let (failure, _fake) = failure(Act::Header("content-length", length)).await;
+
+        assert!(matches!(failure, Failure::Protocol(_)), "{length} {failure}");
+    }
+}
+
+#[tokio::test]
+async fn t06_a_packed_answer_was_not_asked_for_and_is_none() {
+    let packed = |message: &mut Vec<u8>| {
+        message.splice(..2, [0x1f, 0x8b]);
+    };
+
+    let (failure, _fake) = failure(Act::Body(packed)).await;
+
+    assert!(matches!(failure, Failure::BadAnswer(AnswerProblem::Id(0x1f8b))), "{failure}");
+}
+
+#[tokio::test]
+async fn t07_what_answers_another_question_is_no_answer() {
+    let wrongs: [(&str, Change); 9] = [
+        ("id", |message| message[1] = 7),
+        ("name", |message| message[13] ^= 1),
+        ("type", |message| *message.iter_mut().nth_back(2).unwrap() = 28),
+        ("two questions", |message| message[5] = 2),
+        ("a query", |message| message[2] &= 0x7f),
+        ("opcode", |message| message[2] |= 0x08),
+        ("nothing", Vec::clear),
+        ("11 bytes", |message| message.truncate(11)),
+        ("a pointer to itself", |message| message[12..14].copy_from_slice(&[0xc0, 12])),
+    ];
+    for (wrong, change) in wrongs {
+        let (failure, _fake) = failure(Act::Body(change)).await;
+
+        assert!(matches!(failure, Failure::BadAnswer(_)), "{wrong}: {failure}");
+    }
+}
+
+#[tokio::test]
+async fn t07_the_case_of_a_name_and_bytes_at_the_end_make_no_difference() {
+    let rights: [Change; 2] =
+        [|message| message[13] ^= 0x20, |message| message.extend_from_slice(b"more")];
+    for change in rights {
+        let fake = Fake::start([Act::Body(change)]).await;
+
+        assert!(fake.client().exchange(&query("a.test")).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn t08_a_truncated_answer_is_passed_on_when_nobody_has_more() {
+    let fake = Fake::start([TRUNCATED]).await;
+
+    let exchange = fake.client().exchange(&query("a.test")).await.unwrap();
+
+    assert_eq!(exchange.answer[2] & 0x02, 0x02);
 }

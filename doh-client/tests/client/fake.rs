@@ -6,11 +6,12 @@ use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use doh_client::{Client, ClientBuilder, Server};
 use h2::server::SendResponse;
-use h2::{Reason, RecvStream};
+use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Method, Request, Response, Uri};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
@@ -18,6 +19,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::PrivateKeyDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 
 /// The name in the certificates of the fakes.
@@ -30,6 +32,9 @@ static AUTHORITY: LazyLock<CertifiedIssuer<'static, KeyPair>> = LazyLock::new(||
     let key = KeyPair::generate().expect("a key");
     CertifiedIssuer::self_signed(params, key).expect("a root certificate")
 });
+
+/// What becomes of a good answer.
+pub(crate) type Change = fn(&mut Vec<u8>);
 
 /// What a fake does with one request.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +55,20 @@ pub(crate) enum Act {
     Type(&'static str),
     /// Answers with this status.
     Status(u16),
+    /// Answers 200 with this header besides the others.
+    Header(&'static str, &'static str),
+    /// Refuses with this status and this `retry-after`.
+    RetryAfter(u16, &'static str),
+    /// Answers with what this makes of a good answer.
+    Body(Change),
+    /// Answers after so many milliseconds.
+    Late(u64),
+    /// Answers with more than any message has, without an end.
+    Endless,
+    /// Answers, unless the query came as a POST, which it refuses with this status.
+    GetOnly(u16),
+    /// Answers a first query of a connection, and refuses all others there with this status.
+    FirstOnly(u16),
     /// Resets the stream.
     Reset,
     /// Closes the connection without an answer.
@@ -119,13 +138,17 @@ impl Fake {
 
     /// How the client has to be told about it.
     pub(crate) fn server(&self) -> Server {
-        let url = format!("https://{NAME}:{}/dns-query#{}", self.address.port(), self.address.ip());
-        url.parse().expect("the URL of a fake is good")
+        server_at(self.address)
     }
 
     /// A client of this server only, which trusts it.
     pub(crate) fn client(&self) -> Client {
         clients_of([self]).build().expect("a server and a good root make a client")
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// The requests so far.
@@ -150,6 +173,12 @@ impl Fake {
     }
 }
 
+/// How the client has to be told about a server with the name of the fakes.
+pub(crate) fn server_at(address: SocketAddr) -> Server {
+    let url = format!("https://{NAME}:{}/dns-query#{}", address.port(), address.ip());
+    url.parse().expect("the URL of a fake is good")
+}
+
 /// A builder with these servers, in this order, and the authority that signed them.
 pub(crate) fn clients_of<'a>(fakes: impl IntoIterator<Item = &'a Fake>) -> ClientBuilder {
     let builder = Client::builder().extra_roots_pem(AUTHORITY.pem().as_bytes());
@@ -159,11 +188,11 @@ pub(crate) fn clients_of<'a>(fakes: impl IntoIterator<Item = &'a Fake>) -> Clien
 /// A server that refuses every connection.
 pub(crate) async fn refusing() -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
-    let port = listener.local_addr().expect("a bound socket has an address").port();
-    format!("https://{NAME}:{port}/dns-query#127.0.0.1").parse().expect("a good URL")
+    server_at(listener.local_addr().expect("a bound socket has an address"))
 }
 
-fn acceptor(protocol: &[u8]) -> TlsAcceptor {
+/// TLS as a server with the name of the fakes speaks it.
+pub(crate) fn acceptor(protocol: &[u8]) -> TlsAcceptor {
     let key = KeyPair::generate().expect("a key");
     let params = CertificateParams::new([NAME.to_owned()]).expect("a good name");
     let certificate = params.signed_by(&key, &AUTHORITY).expect("a certificate");
@@ -223,6 +252,7 @@ async fn perform(
     stage: Arc<Stage>,
     tell: mpsc::Sender<Act>,
 ) {
+    let is_post = request.method() == Method::POST;
     let query = stage.see(request).await;
     match act {
         Act::Reset => respond.send_reset(Reason::INTERNAL_ERROR),
@@ -232,16 +262,37 @@ async fn perform(
             pending().await
         }
         act => {
-            let (head, body) = response(act, query);
+            if let Act::Late(delay) = act {
+                sleep(Duration::from_millis(delay)).await;
+            }
+            let is_refused = match act {
+                Act::GetOnly(_) => is_post,
+                Act::FirstOnly(_) => respond.stream_id().as_u32() > 1,
+                _ => true,
+            };
+            let (head, body) = response(if is_refused { act } else { Act::Answer }, query);
             // The client may be gone by now, which is its right.
-            if let Ok(mut stream) = respond.send_response(head, false) {
-                let _ = stream.send_data(body.into(), true);
+            if let Ok(stream) = respond.send_response(head, false) {
+                send_body(act, stream, body.into()).await;
             }
             if let Act::AnswerThenGoAway = act {
                 let _ = tell.send(act).await;
             }
         }
     }
+}
+
+async fn send_body(act: Act, mut stream: SendStream<Bytes>, body: Bytes) {
+    let mut send = |body, is_end| stream.send_data(body, is_end);
+    let _ = match act {
+        Act::Endless => {
+            while send(Bytes::from_static(&[0; 16_384]), false).is_ok() {
+                tokio::task::yield_now().await;
+            }
+            Ok(())
+        }
+        _ => send(body, true),
+    };
 }
 
 /// The response of an act that makes one.
@@ -253,12 +304,40 @@ fn response(act: Act, mut message: Vec<u8>) -> (Response<()>, Vec<u8>) {
         Act::WrongId => message[1] = 7,
         Act::WrongQuestion => message[13] ^= 1,
         Act::Size(size) => message.resize(size, 0),
+        Act::Body(change) => change(&mut message),
         Act::Age(age) => head = head.header("age", age),
         Act::Type(found) => head = Response::builder().header("content-type", found),
-        Act::Status(status) => head = head.status(status),
+        Act::Header(name, value) => head = head.header(name, value),
+        Act::Status(status) | Act::GetOnly(status) | Act::FirstOnly(status) => {
+            head = head.status(status);
+        }
+        Act::RetryAfter(status, after) => head = head.status(status).header("retry-after", after),
         _ => {}
     }
     (head.body(()).expect("the headers of a script are valid"), message)
+}
+
+/// The query in the URL of a GET.
+fn query_of(uri: &Uri) -> Vec<u8> {
+    let text = uri.query().and_then(|query| query.strip_prefix("dns=")).expect("a query");
+    let value = |digit: u8| match digit {
+        b'A'..=b'Z' => digit - b'A',
+        b'a'..=b'z' => digit - b'a' + 26,
+        b'0'..=b'9' => digit - b'0' + 52,
+        b'-' => 62,
+        b'_' => 63,
+        _ => panic!("{text} is no base64url"),
+    };
+    let mut bits = 0_u32;
+    let mut bytes = Vec::new();
+    for (number, digit) in text.bytes().enumerate() {
+        bits = (bits << 6) | u32::from(value(digit));
+        if number % 4 > 0 {
+            let left = 6 - 2 * (number % 4);
+            bytes.push(u8::try_from((bits >> left) & 0xff).expect("8 bits are left"));
+        }
+    }
+    bytes
 }
 
 impl Stage {
@@ -274,6 +353,9 @@ impl Stage {
         while let Some(Ok(chunk)) = stream.data().await {
             body.extend_from_slice(&chunk);
             let _ = stream.flow_control().release_capacity(chunk.len());
+        }
+        if head.method == Method::GET {
+            body = query_of(&head.uri);
         }
         let seen =
             Seen { method: head.method, uri: head.uri, headers: head.headers, body: body.clone() };

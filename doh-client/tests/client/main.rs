@@ -9,7 +9,15 @@ mod connections;
 mod exchange;
 mod failover;
 mod fake;
+mod network;
+mod pace;
+mod raw;
+mod relay;
+mod streams;
 mod trust;
+
+use doh_client::Client;
+use tokio::task::JoinSet;
 
 /// A query for an A record, with an id and RD set.
 fn query(name: &str) -> Vec<u8> {
@@ -27,4 +35,20 @@ fn answer(name: &str) -> Vec<u8> {
     let mut answer = query(name);
     answer[..4].copy_from_slice(&[0, 0, 0x81, 0x80]);
     answer
+}
+
+/// Asks so many questions at once, each of which has to be answered.
+async fn ask_at_once(client: &Client, count: usize) {
+    let mut exchanges = JoinSet::new();
+    for number in 0..count {
+        let client = client.clone();
+        exchanges.spawn(async move {
+            let name = format!("n{number}.test");
+            assert_eq!(
+                client.exchange(&query(&name)).await.expect("an answer").answer,
+                answer(&name)
+            );
+        });
+    }
+    exchanges.join_all().await;
 }
