@@ -138,6 +138,7 @@ impl ClientBuilder {
         }
         let shared = Shared {
             tls: tls::connector(&self.extra_roots)?,
+            patience: self.terms.attempt,
             in_flight: self.in_flight,
             check: self.check,
         };

@@ -10,14 +10,15 @@ use futures_util::stream::FuturesUnordered;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::addresses::Addresses;
 use crate::error::{Cause, Failure};
-use crate::observer::{Connected, Event, Witness};
+use crate::observer::{Connected, Event, Tls, Witness};
 use crate::request::Template;
-use crate::server::Server;
+use crate::server::{Protocol, Server};
 use crate::tls;
-use crate::transport::{Link, http};
+use crate::transport::{Link, http, stream};
 use crate::wire::Wire;
 
 /// Time for TCP, TLS and HTTP/2 together: long enough for one lost SYN (sent again after 1 s), and
@@ -76,11 +77,29 @@ impl Dialer {
         let started = Instant::now();
         let (tcp, address) = dial_first(&self.addresses.list()).await?;
         let took = started.elapsed();
-        let (tls, agreed) = tls::handshake(&self.tls, self.server.tls_name().clone(), tcp).await?;
-        self.witness.note(&Event::Connected(&Connected { address, tcp: took, tls: Some(agreed) }));
-        let (template, witness) = (Arc::clone(&self.template), self.witness.clone());
-        Ok(Link::Http(http::Link::open(Wire::tls(tls), template, witness).await?))
+        let protocol = self.server.protocol();
+        let name = self.server.tls_name().clone();
+        let (wire, tls) = match protocol {
+            Protocol::Https => encrypted(tls::handshake(&self.tls, name, tcp).await?),
+            Protocol::Tls => encrypted(tls::handshake_for_dns(&self.tls, name, tcp).await?),
+            Protocol::H2c | Protocol::Tcp | Protocol::Udp => (Wire::plain(tcp), None),
+        };
+        self.witness.note(&Event::Connected(&Connected { address, tcp: took, tls }));
+        let witness = self.witness.clone();
+        Ok(match protocol {
+            Protocol::Https | Protocol::H2c => {
+                let template = Arc::clone(&self.template);
+                Link::Http(http::Link::open(wire, template, witness).await?)
+            }
+            Protocol::Tls | Protocol::Tcp | Protocol::Udp => {
+                Link::Stream(stream::Link::open(wire, witness))
+            }
+        })
     }
+}
+
+fn encrypted((tls, agreed): (TlsStream<TcpStream>, Tls)) -> (Wire, Option<Tls>) {
+    (Wire::tls(tls), Some(agreed))
 }
 
 /// Connects to whichever address answers first, the earlier ones with a head start.

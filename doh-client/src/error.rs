@@ -159,6 +159,9 @@ pub enum Failure {
     /// The body is not an answer to the query.
     #[error("its answer is not one")]
     BadAnswer(#[source] AnswerProblem),
+    /// Too many datagrams came from its address that answer nothing it was asked.
+    #[error("{0} datagrams in its name answered nothing that was asked: is somebody forging them?")]
+    Spoofed(u32),
     /// It was still silent when the time was over.
     #[error("no answer after {0:?}")]
     NoAnswer(Duration),

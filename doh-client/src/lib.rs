@@ -1,4 +1,5 @@
-//! A DNS message goes out as bytes and a DNS message comes back, over HTTPS (RFC 8484, HTTP/2).
+//! A DNS message goes out as bytes and a DNS message comes back, over HTTPS (RFC 8484, HTTP/2), TLS,
+//! TCP or UDP.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -25,12 +26,14 @@
 //! | `upstream` | one server: its connections and its ledger |
 //! | `ledger` | the record of a server with a clock, a lock and the log |
 //! | `health` | what a server did: its pace, its breaker, its room |
+//! | `road` | over which of its transports a server is asked |
 //! | `pool` | the connections of a server, opened once for all who wait |
 //! | `transport` | an open connection: a query goes in, an answer comes out |
 //! | `dial`, `addresses` | where a server is dialled; TCP and TLS within one budget |
 //! | `wire` | bytes with TLS or without, and when the last came in |
 //! | `tls` | trusted roots and cryptography |
 //! | `request`, `response` | what HTTP says, and what of it we believe |
+//! | `random` | numbers that nobody can foresee |
 //! | `observer` | who counts what happens |
 //! | `error` | what went wrong, whose fault it is, whether a retry helps |
 //!
@@ -51,8 +54,10 @@ mod message;
 mod observer;
 mod pool;
 mod race;
+mod random;
 mod request;
 mod response;
+mod road;
 mod server;
 mod stamp;
 mod status;

@@ -3,10 +3,12 @@
 
 mod extended;
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 /// Size of the header (RFC 1035 section 4.1.1).
-const HEADER: usize = 12;
+pub(crate) const HEADER: usize = 12;
 
 /// Largest message: every transport with a length prefix has 16 bits for it, and the body of a DoH
 /// message may not be larger either (RFC 8484 section 6).
@@ -61,6 +63,11 @@ impl Query {
         self.wire.clone()
     }
 
+    /// Where in the message the name of the question stands; an answer has it in the same place.
+    pub(crate) fn name(&self) -> Range<usize> {
+        HEADER..self.question_end - TYPE_AND_CLASS
+    }
+
     /// Says what an answer to this query is worth.
     pub(crate) fn judge(&self, answer: &[u8]) -> Result<Merit, AnswerProblem> {
         let header = Header::read(answer).ok_or(AnswerProblem::TooShort)?;
@@ -88,10 +95,10 @@ impl Query {
     /// Names are equal whatever the case of their letters (RFC 1035 section 2.3.3). Length bytes
     /// never fold: the largest, 63, lies below `A`.
     fn has_question_of(&self, answer: &[u8]) -> bool {
-        let name_end = self.question_end - TYPE_AND_CLASS;
+        let name = self.name();
         let parts = |message| -> Option<(&[u8], &[u8])> {
             let message: &[u8] = message;
-            Some((message.get(HEADER..name_end)?, message.get(name_end..self.question_end)?))
+            Some((message.get(name.clone())?, message.get(name.end..self.question_end)?))
         };
         match (parts(&self.wire), parts(answer)) {
             (Some((name, rest)), Some((other_name, other_rest))) => {
@@ -100,6 +107,11 @@ impl Query {
             _ => false,
         }
     }
+}
+
+/// Whether an answer says that it did not fit (TC=1), whatever its code.
+pub(crate) fn is_truncated(answer: &[u8]) -> bool {
+    Header::read(answer).is_some_and(|header| header.is_truncated)
 }
 
 /// What an answer is worth; the greater is the better.

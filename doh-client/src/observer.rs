@@ -75,6 +75,8 @@ pub enum SendKind {
     Retry,
     /// The connection it was sent on turned out to be closed already.
     FreeRetry,
+    /// No datagram came back, so that one may have been lost.
+    Repeat,
     /// The breaker wants to know whether the server is back.
     Probe,
 }

@@ -17,9 +17,12 @@ use crate::builder::BuildError;
 use crate::error::Failure;
 use crate::observer::Tls as Agreed;
 
-/// The only protocol offered: without it a server might choose HTTP/1.1, which cannot share a
+/// The only protocol offered to a server of HTTPS: without it a server might choose HTTP/1.1, which cannot share a
 /// connection (RFC 8484 section 5.2).
 const ALPN: &[u8] = b"h2";
+
+/// What DNS over TLS is called; a server need not say it (RFC 7858 section 3.1).
+const ALPN_DNS: &[u8] = b"dot";
 
 /// Builds the configuration shared by all connections, and with it their session tickets.
 pub(crate) fn connector(extra_roots: &[Vec<u8>]) -> Result<TlsConnector, BuildError> {
@@ -43,12 +46,35 @@ pub(crate) async fn handshake(
     tcp: TcpStream,
 ) -> Result<(TlsStream<TcpStream>, Agreed), Failure> {
     let started = Instant::now();
-    let tls = connector.connect(name, tcp).await.map_err(failure)?;
-    let session = tls.get_ref().1;
-    if session.alpn_protocol() != Some(ALPN) {
+    let tls = connector.connect(name, tcp).await.map_err(|error| match rustls_error(&error) {
+        Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)) => {
+            Failure::NoHttp2
+        }
+        _ => failure(error),
+    })?;
+    if tls.get_ref().1.alpn_protocol() != Some(ALPN) {
         return Err(Failure::NoHttp2);
     }
-    let agreed = Agreed {
+    let agreed = agreed(&tls, started);
+    Ok((tls, agreed))
+}
+
+/// Speaks TLS over a fresh TCP connection for DNS without HTTP.
+pub(crate) async fn handshake_for_dns(
+    connector: &TlsConnector,
+    name: ServerName<'static>,
+    tcp: TcpStream,
+) -> Result<(TlsStream<TcpStream>, Agreed), Failure> {
+    let started = Instant::now();
+    let connector = connector.with_alpn(vec![ALPN_DNS.to_vec()]);
+    let tls = connector.connect(name, tcp).await.map_err(failure)?;
+    let agreed = agreed(&tls, started);
+    Ok((tls, agreed))
+}
+
+fn agreed(tls: &TlsStream<TcpStream>, started: Instant) -> Agreed {
+    let session = tls.get_ref().1;
+    Agreed {
         took: started.elapsed(),
         version: session.protocol_version().and_then(|version| version.as_str()).unwrap_or(""),
         group: session
@@ -56,8 +82,7 @@ pub(crate) async fn handshake(
             .and_then(|group| group.name().as_str())
             .unwrap_or(""),
         is_resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
-    };
-    Ok((tls, agreed))
+    }
 }
 
 /// The cryptography of all connections: X25519MLKEM768 is offered first, so that what is recorded
@@ -77,18 +102,18 @@ fn add_roots(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), BuildError> {
     if found { Ok(()) } else { Err(BuildError::ExtraRootsPem(pem::Error::NoItemsFound)) }
 }
 
-/// Picks out the two causes that an operator can act on.
+/// Picks out the cause that an operator can act on.
 fn failure(error: io::Error) -> Failure {
-    let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match cause {
+    match rustls_error(&error) {
         Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
             Failure::UnknownIssuer
         }
-        Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)) => {
-            Failure::NoHttp2
-        }
         _ => Failure::Tls(Arc::new(error)),
     }
+}
+
+fn rustls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|inner| inner.downcast_ref())
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! A query for an open connection goes in, what came back goes out, whatever the protocol.
 
+pub(crate) mod datagram;
 pub(crate) mod http;
+pub(crate) mod stream;
 
 use std::time::Duration;
 
@@ -16,6 +18,8 @@ use crate::observer::Closed;
 pub(crate) enum Link {
     /// HTTP/2 (RFC 8484).
     Http(http::Link),
+    /// Messages behind their lengths, over TLS (RFC 7858) or TCP (RFC 7766).
+    Stream(stream::Link),
 }
 
 /// A body of the right type and size, not yet looked into; its id is 0 whatever it was on the way.
@@ -45,12 +49,14 @@ impl Link {
     pub(crate) async fn exchange(&self, query: &Query) -> Result<Received, Failure> {
         match self {
             Self::Http(link) => link.exchange(query).await,
+            Self::Stream(link) => link.exchange(query).await,
         }
     }
 
     pub(crate) fn pulse(&self) -> Pulse {
         match self {
             Self::Http(link) => link.pulse(),
+            Self::Stream(link) => link.pulse(),
         }
     }
 
@@ -58,6 +64,7 @@ impl Link {
     pub(crate) fn leave(&self, reason: Closed) {
         match self {
             Self::Http(link) => link.leave(reason),
+            Self::Stream(link) => link.leave(reason),
         }
     }
 
@@ -65,6 +72,7 @@ impl Link {
     pub(crate) fn idle_at_end(&self) -> Option<Duration> {
         match self {
             Self::Http(link) => link.idle_at_end(),
+            Self::Stream(link) => link.idle_at_end(),
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::ledger::{Errand, IsAtRisk, Ledger};
 use crate::message::{Merit, Query};
 use crate::observer::Witness;
 use crate::pool::Pool;
+use crate::road::Road;
 use crate::server::Server;
 
 /// Queries one server may have under way unless the builder says otherwise: ten times the streams
@@ -25,7 +26,7 @@ pub(crate) const IN_FLIGHT: usize = 1024;
 /// One server and everything that is kept about it.
 pub(crate) struct Upstream {
     server: Arc<Server>,
-    pool: Arc<Pool>,
+    road: Road,
     ledger: Ledger,
     check: Check,
 }
@@ -33,6 +34,8 @@ pub(crate) struct Upstream {
 /// What all servers of a client have in common.
 pub(crate) struct Shared {
     pub(crate) tls: TlsConnector,
+    /// How long one attempt may take before another server is asked.
+    pub(crate) patience: Duration,
     pub(crate) in_flight: usize,
     pub(crate) check: Check,
 }
@@ -54,12 +57,13 @@ impl Upstream {
     pub(crate) fn new(server: Server, shared: &Shared, dice: Dice, witness: Witness) -> Self {
         let server = Arc::new(server);
         let addresses = Arc::new(Addresses::new(&server));
-        let dialer =
-            Dialer::new(Arc::clone(&server), addresses, shared.tls.clone(), witness.clone());
+        let tls = shared.tls.clone();
+        let dialer = Dialer::new(Arc::clone(&server), Arc::clone(&addresses), tls, witness.clone());
         let pool = Arc::new(Pool::new(dialer, witness.clone()));
+        let road = Road::of(&server, addresses, pool, shared.patience, witness.clone());
         let ledger = Ledger::new(server.to_string().into(), shared.in_flight, dice, witness)
             .metered(server.is_metered());
-        Self { server, pool, ledger, check: shared.check }
+        Self { server, road, ledger, check: shared.check }
     }
 
     pub(crate) fn server(&self) -> &Server {
@@ -67,11 +71,11 @@ impl Upstream {
     }
 
     pub(crate) fn pool(&self) -> &Pool {
-        &self.pool
+        self.road.pool()
     }
 
     pub(crate) fn network_changed(&self) {
-        self.pool.network_changed();
+        self.road.pool().network_changed();
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {
@@ -79,7 +83,7 @@ impl Upstream {
     }
 
     pub(crate) fn is_at_risk(&self) -> IsAtRisk {
-        if self.pool.is_at_risk() { IsAtRisk::Yes } else { IsAtRisk::No }
+        if self.road.pool().is_at_risk() { IsAtRisk::Yes } else { IsAtRisk::No }
     }
 
     /// Asks the server.
@@ -92,7 +96,7 @@ impl Upstream {
     }
 
     async fn exchange(&self, query: &Query) -> Result<Reply, Failure> {
-        let (received, round_trip) = self.pool.exchange(query).await?;
+        let (received, round_trip) = self.road.exchange(query).await?;
         let mut merit = query.judge(&received.body).map_err(Failure::BadAnswer)?;
         // No failure of the server: whoever owns the name may have filled in what is wrong.
         if !(self.check)(&received.body) {

@@ -23,7 +23,7 @@ use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 
 /// The name in the certificates of the fakes.
-const NAME: &str = "dns.test";
+pub(crate) const NAME: &str = "dns.test";
 
 /// The authority that signs them.
 static AUTHORITY: LazyLock<CertifiedIssuer<'static, KeyPair>> = LazyLock::new(|| {

@@ -6,6 +6,8 @@
 )]
 
 mod connections;
+mod datagram;
+mod dns;
 mod exchange;
 mod failover;
 mod fake;
@@ -14,6 +16,7 @@ mod pace;
 mod raw;
 mod relay;
 mod streams;
+mod stream;
 mod trust;
 
 use doh_client::Client;
