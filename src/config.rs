@@ -39,7 +39,7 @@ pub use schedule::Span;
 pub use section::Problem;
 pub use setting::Bytes;
 pub use source::{Environment, Source};
-pub use upstream::{Ecs, Route, UpstreamSettings};
+pub use upstream::{ClientCertificate, Ecs, Route, UpstreamSettings};
 
 use section::{Context, Section};
 

@@ -256,6 +256,12 @@ fn make_client((settings, roots, in_flight): &MadeOf) -> Result<Client, BuildErr
     if let Some(pem) = roots {
         builder = builder.extra_roots_pem(pem);
     }
+    if let Some(certificate) = &settings.client_certificate {
+        builder = builder.client_certificate_pem(&certificate.chain, &certificate.key);
+    }
+    if let Some(proxy) = &settings.proxy {
+        builder = builder.proxy(proxy.clone());
+    }
     builder.build()
 }
 

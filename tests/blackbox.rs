@@ -5,6 +5,7 @@
 mod lab;
 mod story;
 
+mod access;
 mod admin;
 mod answers;
 mod blocking;

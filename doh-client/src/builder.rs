@@ -9,9 +9,10 @@ use rustls::pki_types::pem;
 use crate::choice::Dice;
 use crate::client::Client;
 use crate::observer::{Observer, Witness};
+use crate::proxy::Proxy;
 use crate::race::{Hedge, Terms};
-use crate::server::Server;
-use crate::tls;
+use crate::server::{Protocol, Server};
+use crate::tls::{Identity, Trust};
 use crate::upstream::{Check, IN_FLIGHT, Shared, Upstream};
 
 /// Time for one exchange unless set: a stub resolver gives up after 5 s (`timeout:5` of glibc) and
@@ -37,6 +38,8 @@ const DEFAULT_ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1500);
 pub struct ClientBuilder {
     servers: Vec<Server>,
     extra_roots: Vec<Vec<u8>>,
+    identity: Option<Identity>,
+    proxy: Option<Arc<Proxy>>,
     terms: Terms,
     in_flight: usize,
     check: Check,
@@ -49,6 +52,8 @@ impl ClientBuilder {
         Self {
             servers: Vec::new(),
             extra_roots: Vec::new(),
+            identity: None,
+            proxy: None,
             terms: Terms {
                 total: DEFAULT_TIMEOUT,
                 attempt: DEFAULT_ATTEMPT_TIMEOUT,
@@ -70,6 +75,20 @@ impl ClientBuilder {
     /// Trusts the certificates in this PEM text besides the roots of the web.
     pub fn extra_roots_pem(mut self, pem: &[u8]) -> Self {
         self.extra_roots.push(pem.to_vec());
+        self
+    }
+
+    /// Shows this certificate to servers that ask for one: PEM, our own first and then what leads to
+    /// its root, and its private key.
+    pub fn client_certificate_pem(mut self, chain: &[u8], key: &[u8]) -> Self {
+        self.identity = Some(Identity { chain: chain.to_vec(), key: key.to_vec() });
+        self
+    }
+
+    /// Sends all connections through a proxy. It is told the addresses of a server where they are
+    /// known, else its name, so that with a proxy no server needs addresses.
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = Some(Arc::new(proxy));
         self
     }
 
@@ -125,7 +144,8 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// When there is no server, one without an address, no time, or an extra root that is none.
+    /// When there is no server, one without an address, one that the proxy cannot carry, no time, an
+    /// extra root that is none, or a client certificate that does not go with its key.
     pub fn build(self) -> Result<Client, BuildError> {
         if self.servers.is_empty() {
             return Err(BuildError::NoServer);
@@ -133,11 +153,21 @@ impl ClientBuilder {
         if self.terms.total.is_zero() || self.terms.attempt.is_zero() {
             return Err(BuildError::NoTime);
         }
-        if let Some(server) = self.servers.iter().find(|server| server.needs_lookup()) {
+        let needs_lookup = |server: &&Server| server.needs_lookup();
+        if self.proxy.is_none()
+            && let Some(server) = self.servers.iter().find(needs_lookup)
+        {
             return Err(BuildError::NoAddress { host: server.host().to_owned() });
         }
+        let is_udp = |server: &&Server| server.protocol() == Protocol::Udp;
+        if self.proxy.is_some()
+            && let Some(server) = self.servers.iter().find(is_udp)
+        {
+            return Err(BuildError::ProxyForUdp { server: server.to_string() });
+        }
         let shared = Shared {
-            tls: tls::connector(&self.extra_roots)?,
+            trust: Trust::new(&self.extra_roots, self.identity.as_ref())?,
+            proxy: self.proxy,
             patience: self.terms.attempt,
             in_flight: self.in_flight,
             check: self.check,
@@ -145,10 +175,12 @@ impl ClientBuilder {
         let dice = self.seed.map_or_else(Dice::unforeseen, Dice::new);
         let upstream = |(number, server)| {
             let witness = Witness::new(self.observer.clone(), number);
-            Arc::new(Upstream::new(server, &shared, Dice::new(dice.roll()), witness))
+            let dice = Dice::new(dice.roll());
+            Ok(Arc::new(Upstream::new(server, &shared, dice, witness)?))
         };
-        let upstreams = self.servers.into_iter().enumerate().map(upstream).collect();
-        Ok(Client::of(upstreams, dice, self.terms))
+        let upstreams: Result<_, BuildError> =
+            self.servers.into_iter().enumerate().map(upstream).collect();
+        Ok(Client::of(upstreams?, dice, self.terms))
     }
 }
 
@@ -184,6 +216,27 @@ pub enum BuildError {
     /// A certificate among the extra roots cannot be used as a root.
     #[error("an extra root is no certificate that can be trusted")]
     ExtraRoot(#[source] rustls::Error),
+    /// The client certificate is not PEM, or holds no certificate.
+    #[error("the client certificate is no certificate in PEM")]
+    ClientCertificatePem(#[source] pem::Error),
+    /// The key of the client certificate is not PEM, or holds no key.
+    #[error("the client certificate's key is no private key in PEM")]
+    ClientKeyPem(#[source] pem::Error),
+    /// The key is that of another certificate.
+    #[error("the client certificate and the key do not belong together")]
+    ClientKeyMismatch,
+    /// The client certificate or its key is of a kind that cannot be used.
+    #[error("the client certificate or its key cannot be used")]
+    ClientCertificate(#[source] rustls::Error),
+    /// Proxies carry connections only.
+    #[error(
+        "the proxy cannot carry `{server}` (found UDP, allowed `https://`, `tls://`, `tcp://` and \
+         `h2c://` with a proxy)"
+    )]
+    ProxyForUdp {
+        /// The server.
+        server: String,
+    },
     /// The TLS library refuses its own defaults.
     #[error("TLS cannot be set up")]
     Tls(#[source] rustls::Error),

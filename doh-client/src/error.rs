@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::message::{AnswerProblem, QueryProblem};
+use crate::proxy::ProxyProblem;
+use crate::tls::TrustProblem;
 
 /// Why there is no answer to a query.
 ///
@@ -118,12 +120,24 @@ pub enum Failure {
     /// No connection in time, from the first TCP packet to the end of the TLS handshake.
     #[error("no connection within {0:?}: is TCP to its port let through?")]
     ConnectTimeout(Duration),
+    /// The proxy did not connect to it.
+    #[error("the proxy `{proxy}` did not let us through")]
+    Proxy {
+        /// Where the proxy is.
+        proxy: Arc<str>,
+        /// What became of the attempt.
+        #[source]
+        problem: ProxyProblem,
+    },
     /// Its certificate leads to a root that is not trusted.
     #[error(
         "its certificate comes from an unknown authority: if that is right, add the authority's \
          certificate to the extra roots (`extra_roots_pem`)"
     )]
     UnknownIssuer,
+    /// One side does not trust the other.
+    #[error("{0}")]
+    Trust(TrustProblem),
     /// The TLS handshake failed in another way.
     #[error("TLS failed")]
     Tls(#[source] Cause),
@@ -178,6 +192,8 @@ impl Failure {
     pub fn blame(&self) -> Blame {
         match self {
             Self::UnknownIssuer | Self::NoHttp2 => Blame::Config,
+            Self::Trust(problem) => problem.blame(),
+            Self::Proxy { problem, .. } => problem.blame(),
             Self::Status(status) => status_blame(*status),
             Self::Overloaded => Blame::Us,
             _ => Blame::Upstream,
@@ -196,7 +212,10 @@ impl Failure {
 
     /// Whether the server was not heard at all.
     fn is_silence(&self) -> bool {
-        matches!(self, Self::Connect { .. } | Self::ConnectTimeout(_) | Self::NoAnswer(_))
+        matches!(
+            self,
+            Self::Connect { .. } | Self::Proxy { .. } | Self::ConnectTimeout(_) | Self::NoAnswer(_)
+        )
     }
 }
 

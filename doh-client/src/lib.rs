@@ -31,7 +31,8 @@
 //! | `transport` | an open connection: a query goes in, an answer comes out |
 //! | `dial`, `addresses` | where a server is dialled; TCP and TLS within one budget |
 //! | `wire` | bytes with TLS or without, and when the last came in |
-//! | `tls` | trusted roots and cryptography |
+//! | `proxy` | tunnels through a proxy, where one stands between |
+//! | `tls` | who is trusted: roots, pins, a certificate of our own; cryptography |
 //! | `request`, `response` | what HTTP says, and what of it we believe |
 //! | `random` | numbers that nobody can foresee |
 //! | `observer` | who counts what happens |
@@ -53,6 +54,7 @@ mod ledger;
 mod message;
 mod observer;
 mod pool;
+mod proxy;
 mod race;
 mod random;
 mod request;
@@ -72,7 +74,9 @@ pub use error::{Blame, Cause, Error, Failure, ServerFailure};
 pub use health::Health;
 pub use message::{AnswerProblem, QueryProblem};
 pub use observer::{Breaker, Budget, Closed, Connected, Event, Observer, SendKind, Tls};
+pub use proxy::{Proxy, ProxyError, ProxyProblem};
 pub use race::Hedge;
 pub use server::{Method, Protocol, Server, ServerError};
 pub use stamp::{Stamp, StampError};
 pub use status::ServerStatus;
+pub use tls::TrustProblem;

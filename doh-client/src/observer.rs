@@ -57,6 +57,8 @@ pub enum Event<'a> {
     Breaker(Breaker),
     /// A connection was opened.
     Connected(&'a Connected),
+    /// Greetings with post-quantum keys do not get through; for a day it is greeted without.
+    Downgraded,
     /// No connection came about.
     ConnectFailed(&'a Failure),
     /// A connection is over.

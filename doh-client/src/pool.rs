@@ -247,7 +247,7 @@ mod tests {
     use super::*;
     use crate::addresses::Addresses;
     use crate::server::Server;
-    use crate::tls;
+    use crate::tls::Trust;
 
     fn runtime() -> Runtime {
         Builder::new_current_thread().enable_all().build().expect("a runtime")
@@ -260,7 +260,7 @@ mod tests {
         drop(listener);
         let server: Arc<Server> = Arc::new(url.parse().unwrap());
         let (addresses, witness) = (Arc::new(Addresses::new(&server)), Witness::new(None, 0));
-        let tls = tls::connector(&[]).unwrap();
+        let tls = Trust::new(&[], None).unwrap().tls(&server).unwrap();
         let dialer = Dialer::new(server, addresses, tls, witness.clone());
         let pool = Arc::new(Pool::new(dialer, witness));
 

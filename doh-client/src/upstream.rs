@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio_rustls::TlsConnector;
 
 use crate::addresses::Addresses;
+use crate::builder::BuildError;
 use crate::choice::Dice;
 use crate::dial::Dialer;
 use crate::error::Failure;
@@ -15,8 +15,10 @@ use crate::ledger::{Errand, IsAtRisk, Ledger};
 use crate::message::{Merit, Query};
 use crate::observer::Witness;
 use crate::pool::Pool;
+use crate::proxy::Proxy;
 use crate::road::Road;
 use crate::server::Server;
+use crate::tls::Trust;
 
 /// Queries one server may have under way unless the builder says otherwise: ten times the streams
 /// that servers commonly allow at once (the others wait in line), and 4 s worth of queries at 250 a
@@ -33,7 +35,8 @@ pub(crate) struct Upstream {
 
 /// What all servers of a client have in common.
 pub(crate) struct Shared {
-    pub(crate) tls: TlsConnector,
+    pub(crate) trust: Trust,
+    pub(crate) proxy: Option<Arc<Proxy>>,
     /// How long one attempt may take before another server is asked.
     pub(crate) patience: Duration,
     pub(crate) in_flight: usize,
@@ -54,16 +57,22 @@ pub(crate) struct Reply {
 
 impl Upstream {
     /// Prepares a server without dialling it.
-    pub(crate) fn new(server: Server, shared: &Shared, dice: Dice, witness: Witness) -> Self {
+    pub(crate) fn new(
+        server: Server,
+        shared: &Shared,
+        dice: Dice,
+        witness: Witness,
+    ) -> Result<Self, BuildError> {
         let server = Arc::new(server);
         let addresses = Arc::new(Addresses::new(&server));
-        let tls = shared.tls.clone();
-        let dialer = Dialer::new(Arc::clone(&server), Arc::clone(&addresses), tls, witness.clone());
+        let tls = shared.trust.tls(&server)?;
+        let dialer = Dialer::new(Arc::clone(&server), Arc::clone(&addresses), tls, witness.clone())
+            .through(shared.proxy.clone());
         let pool = Arc::new(Pool::new(dialer, witness.clone()));
         let road = Road::of(&server, addresses, pool, shared.patience, witness.clone());
         let ledger = Ledger::new(server.to_string().into(), shared.in_flight, dice, witness)
             .metered(server.is_metered());
-        Self { server, road, ledger, check: shared.check }
+        Ok(Self { server, road, ledger, check: shared.check })
     }
 
     pub(crate) fn server(&self) -> &Server {

@@ -8,10 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
+
+use crate::tls::mark_refusal;
 
 /// A connection to a server as a stream of bytes.
 pub(crate) struct Wire {
@@ -71,7 +73,7 @@ impl AsyncRead for Wire {
         let before = buffer.filled().len();
         let read = match &mut self.stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_read(context, buffer),
-            Stream::Tls(tls) => Pin::new(tls).poll_read(context, buffer),
+            Stream::Tls(tls) => Pin::new(tls).poll_read(context, buffer).map_err(mark_refusal),
         };
         if buffer.filled().len() > before {
             self.heard.note();
@@ -88,7 +90,10 @@ impl AsyncWrite for Wire {
     ) -> Poll<io::Result<usize>> {
         match &mut self.stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_write(context, bytes),
-            Stream::Tls(tls) => Pin::new(tls).poll_write(context, bytes),
+            Stream::Tls(tls) => match Pin::new(&mut *tls).poll_write(context, bytes) {
+                Poll::Ready(Err(error)) => hear_out(tls, context, error).map(Err),
+                written => written,
+            },
         }
     }
 
@@ -99,7 +104,10 @@ impl AsyncWrite for Wire {
     ) -> Poll<io::Result<usize>> {
         match &mut self.stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_write_vectored(context, pieces),
-            Stream::Tls(tls) => Pin::new(tls).poll_write_vectored(context, pieces),
+            Stream::Tls(tls) => match Pin::new(&mut *tls).poll_write_vectored(context, pieces) {
+                Poll::Ready(Err(error)) => hear_out(tls, context, error).map(Err),
+                written => written,
+            },
         }
     }
 
@@ -113,7 +121,10 @@ impl AsyncWrite for Wire {
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_flush(context),
-            Stream::Tls(tls) => Pin::new(tls).poll_flush(context),
+            Stream::Tls(tls) => match Pin::new(&mut *tls).poll_flush(context) {
+                Poll::Ready(Err(error)) => hear_out(tls, context, error).map(Err),
+                flushed => flushed,
+            },
         }
     }
 
@@ -123,4 +134,21 @@ impl AsyncWrite for Wire {
             Stream::Tls(tls) => Pin::new(tls).poll_shutdown(context),
         }
     }
+}
+
+/// Looks for a parting word where nothing can be written any more: a server that refuses our
+/// certificate says so and closes, and writing fails before that was read. After such an error
+/// reading comes to an end too, so that this never waits for long.
+fn hear_out(
+    tls: &mut TlsStream<TcpStream>,
+    context: &mut Context<'_>,
+    error: io::Error,
+) -> Poll<io::Error> {
+    if !matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) {
+        return Poll::Ready(error);
+    }
+    Pin::new(tls).poll_fill_buf(context).map(|said| match said {
+        Ok(_) => error,
+        Err(said) => mark_refusal(said),
+    })
 }

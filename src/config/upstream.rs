@@ -1,10 +1,13 @@
 //! The `[upstream]` section: where misses are sent, and within what time.
 
+mod access;
+
 use std::{fmt, net::IpAddr, time::Duration};
 
-use doh_client::{Server, ServerError};
+use doh_client::{Proxy, Server, ServerError};
 
 use super::{section::Section, setting::Choice};
+pub use access::ClientCertificate;
 
 /// Servers that are asked when none are configured, with their addresses pinned so that no name
 /// has to be resolved before the first answer.
@@ -30,11 +33,9 @@ pub struct UpstreamSettings {
     /// What becomes of clients' subnets.
     pub ecs: Ecs,
     /// An egress proxy.
-    pub proxy: String,
-    /// Our certificate towards upstreams, PEM.
-    pub client_cert_file: String,
-    /// Its key, PEM.
-    pub client_key_file: String,
+    pub proxy: Option<Proxy>,
+    /// Our certificate towards upstreams, from `client_cert_file` and `client_key_file`.
+    pub client_certificate: Option<ClientCertificate>,
     /// Resolvers for upstream names without pinned addresses, each known by its own.
     pub bootstrap: Vec<Server>,
     /// Conditional forwarding.
@@ -51,13 +52,16 @@ impl UpstreamSettings {
             }),
             hedge: section.value("hedge", true),
             ecs: section.value("ecs", Ecs::Strip),
-            proxy: section.value("proxy", String::new()),
-            client_cert_file: section.value("client_cert_file", String::new()),
-            client_key_file: section.value("client_key_file", String::new()),
+            proxy: access::read_proxy(section),
+            client_certificate: access::read_client_certificate(section),
             bootstrap: read_bootstrap(section),
             routes: section.blocks("routes", Route::read),
         };
         settings.check_names(section);
+        if settings.proxy.is_some() {
+            let routed = settings.routes.iter().flat_map(|route| &route.servers);
+            access::check_proxy(section, settings.servers.iter().chain(routed));
+        }
         settings
     }
 
@@ -72,7 +76,7 @@ impl UpstreamSettings {
             .filter(|server| server.needs_lookup())
             .map(|server| format!("`{}`", server.host()))
             .collect();
-        if !unknown.is_empty() && self.bootstrap.is_empty() && self.proxy.is_empty() {
+        if !unknown.is_empty() && self.bootstrap.is_empty() && self.proxy.is_none() {
             section.problem(
                 "bootstrap",
                 "is empty, and servers are known by their names only",

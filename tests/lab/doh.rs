@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     net::{Ipv4Addr, SocketAddr},
     sync::{
-        Arc, LazyLock, Mutex,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -24,27 +24,17 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::{ServerConfig, crypto::aws_lc_rs, pki_types::PrivateKeyDer};
+use rustls::{RootCertStore, crypto::aws_lc_rs};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Notify,
 };
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_rustls::server::TlsStream;
 
-use super::hostile::{Body, Ending, Hostility, Reset};
-
-/// The authority that signs every upstream of a lab.
-static AUTHORITY: LazyLock<CertifiedIssuer<'static, KeyPair>> = LazyLock::new(|| {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-});
-
-/// The authority's certificate, for `upstream.ca_file`.
-pub(crate) fn authority_pem() -> String {
-    AUTHORITY.pem()
-}
+use super::{
+    hostile::{Body, Ending, Hostility, Reset},
+    tls::acceptor,
+};
 
 /// An HTTP client for the server's own plain listeners.
 pub(crate) fn plain_client() -> reqwest::Client {
@@ -52,7 +42,7 @@ pub(crate) fn plain_client() -> reqwest::Client {
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_root_certificates(RootCertStore::empty())
         .with_no_client_auth();
     let client = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy();
     client.redirect(reqwest::redirect::Policy::none()).build().unwrap()
@@ -69,6 +59,7 @@ pub(crate) struct Fake {
     gates: HashMap<Name, Arc<Notify>>,
     answering: Option<Answering>,
     option: Option<EdnsOption>,
+    asks_who_we_are: bool,
     queries: Arc<Mutex<Vec<Message>>>,
 }
 
@@ -121,6 +112,7 @@ impl Fake {
             gates: HashMap::new(),
             answering: None,
             option: None,
+            asks_who_we_are: false,
             queries: Arc::default(),
         }
     }
@@ -219,6 +211,12 @@ impl Fake {
         self
     }
 
+    /// Answers only who shows it a certificate of the labs' authority.
+    pub(crate) fn asking_who_we_are(mut self) -> Self {
+        self.asks_who_we_are = true;
+        self
+    }
+
     /// Knows a record of any kind.
     pub(crate) fn record(mut self, name: &str, data: RData) -> Self {
         self.records.push(Record::from_rdata(to_name(name), self.ttl, data));
@@ -230,7 +228,8 @@ impl Fake {
         let address = listener.local_addr().unwrap();
         let hits = Arc::new(AtomicUsize::new(0));
         let queries = self.queries.clone();
-        let (fake, counted, tls) = (Arc::new(self), hits.clone(), acceptor());
+        let tls = acceptor(self.asks_who_we_are);
+        let (fake, counted) = (Arc::new(self), hits.clone());
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -372,22 +371,4 @@ pub(super) fn to_name(name: &str) -> Name {
 
 fn text_of(chunk: &[u8]) -> String {
     String::from_utf8(chunk.to_vec()).unwrap()
-}
-
-fn acceptor() -> TlsAcceptor {
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-    let certificate = params.signed_by(&key, &*AUTHORITY).unwrap();
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![certificate.der().clone()],
-            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-        )
-        .unwrap();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    TlsAcceptor::from(Arc::new(config))
 }

@@ -9,6 +9,8 @@ mod ask;
 mod doh;
 mod hostile;
 mod list_host;
+mod tls;
+mod tunnel;
 
 use std::{fmt::Write as _, net::SocketAddr, path::PathBuf};
 
@@ -22,6 +24,8 @@ pub(crate) use ask::{Conversation, Reply, frame, question, receive_from};
 pub(crate) use doh::{Fake, plain_client};
 pub(crate) use hostile::{Expected, Hostility, POISON, TRICKS, Trick, VICTIM};
 pub(crate) use list_host::ListHost;
+pub(crate) use tls::client_credentials;
+pub(crate) use tunnel::Tunnels;
 
 /// What a lab is made of, until it starts.
 pub(crate) struct LabBuilder {
@@ -174,7 +178,7 @@ fn preamble(
     // Nobody listens on the discard port: a lab without upstream has one that cannot be reached.
     let urls = if urls.is_empty() { vec!["https://127.0.0.1:9/dns-query".into()] } else { urls };
     let ca = directory.path().join("ca.pem");
-    std::fs::write(&ca, doh::authority_pem()).unwrap();
+    std::fs::write(&ca, tls::authority_pem()).unwrap();
     let mut toml = String::new();
     if keeps_data {
         writeln!(toml, "data_dir = '{}'", directory.path().join("data").display()).unwrap();

@@ -24,6 +24,7 @@ use crate::observer::{Closed, Witness};
 use crate::request::Template;
 use crate::response::{check, may_mean_method};
 use crate::server::Method;
+use crate::tls;
 use crate::upstream::IN_FLIGHT;
 use crate::wire::Wire;
 
@@ -154,8 +155,12 @@ impl Link {
         Ok(if pieces.is_empty() { whole } else { pieces.freeze() })
     }
 
-    /// Tells a stream that was reset, and one that made no sense, from a connection that is gone.
+    /// Tells a stream that was reset, and one that made no sense, from a connection that is gone, and
+    /// from one that was refused.
     fn failure(&self, error: h2::Error) -> Failure {
+        if let Some(refusal) = error.get_io().and_then(tls::refusal) {
+            return refusal;
+        }
         match error.reason() {
             Some(reason) if error.is_reset() && error.is_remote() => Failure::Reset(reason.into()),
             // What breaks a rule in one stream is told as a goodbye of our own.

@@ -11,6 +11,8 @@ mod dns;
 mod exchange;
 mod failover;
 mod fake;
+mod proxies;
+mod secured;
 mod network;
 mod pace;
 mod raw;
