@@ -116,6 +116,7 @@ impl Server {
             publisher: publisher.clone(),
         };
         let mut tasks = JoinSet::new();
+        tasks.spawn(pipeline.upstream.addresses().keep());
         if let Some(socket) = sockets.control {
             tasks.spawn(socket.serve(Arc::new(control)));
         }

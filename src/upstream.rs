@@ -3,6 +3,7 @@
 //! Upstream connections and flights live on a thread of their own, so that TLS and HTTP/2 never
 //! hold up an answer from the cache. The data plane talks to it through one bounded channel.
 
+mod addresses;
 mod carrier;
 mod failure;
 mod flights;
@@ -30,6 +31,7 @@ use crate::{
     query::Asker,
 };
 
+pub use addresses::KnownAddresses;
 use carrier::Doh;
 pub use carrier::{Carriage, Carrier, Delivery};
 pub use failure::Failure;
@@ -50,6 +52,7 @@ pub struct Upstream {
     renewed: Arc<AtomicU64>,
     current: Arc<ArcSwap<Settings>>,
     memory: Memory,
+    addresses: KnownAddresses,
 }
 
 /// What flights need to know, replaced as a whole by a reload.
@@ -78,7 +81,9 @@ impl Upstream {
     /// # Errors
     /// Where no client can be made of the settings, such as a CA file that is not PEM.
     pub fn new(config: &Config, cache: Cache) -> Result<(Self, Engine), UpstreamError> {
-        Ok(Self::of(Settings::new(config, None)?, config, cache))
+        let addresses = KnownAddresses::of(config.data_dir.as_deref());
+        let settings = Settings::new(config, None, &addresses)?;
+        Ok(Self::of(settings, config, cache, addresses))
     }
 
     /// The same over a carrier of the caller's, which stays whatever a reload says.
@@ -87,17 +92,24 @@ impl Upstream {
         cache: Cache,
         carrier: Arc<dyn Carrier>,
     ) -> (Self, Engine) {
-        Self::of(Settings::with_carrier(config, carrier, None), config, cache)
+        let settings = Settings::with_carrier(config, carrier, None);
+        Self::of(settings, config, cache, KnownAddresses::of(None))
     }
 
-    fn of(settings: Settings, config: &Config, cache: Cache) -> (Self, Engine) {
+    fn of(
+        settings: Settings,
+        config: &Config,
+        cache: Cache,
+        addresses: KnownAddresses,
+    ) -> (Self, Engine) {
         let limit = config.dns.limits.in_flight;
         let (sender, asks) = mpsc::channel(limit);
         let current = Arc::new(ArcSwap::from_pointee(settings));
         let memory = Memory::new();
         let flights = Flights::new(current.clone(), cache, memory.clone());
         let places = Arc::new(Places::new(limit));
-        let upstream = Self { asks: sender, places, renewed: Arc::default(), current, memory };
+        let renewed = Arc::default();
+        let upstream = Self { asks: sender, places, renewed, current, memory, addresses };
         (upstream, Engine { flights, asks })
     }
 
@@ -140,9 +152,14 @@ impl Upstream {
     /// # Errors
     /// Where no client can be made of them; the old ones stay.
     pub fn reconfigure(&self, config: &Config) -> Result<(), UpstreamError> {
-        let next = Settings::new(config, Some(&self.current.load()))?;
+        let next = Settings::new(config, Some(&self.current.load()), &self.addresses)?;
         self.current.store(Arc::new(next));
         Ok(())
+    }
+
+    /// Where servers were found last, to be kept over a restart.
+    pub fn addresses(&self) -> KnownAddresses {
+        self.addresses.clone()
     }
 
     /// How each server does.
@@ -218,7 +235,11 @@ impl Flight {
 }
 
 impl Settings {
-    fn new(config: &Config, running: Option<&Self>) -> Result<Self, UpstreamError> {
+    fn new(
+        config: &Config,
+        running: Option<&Self>,
+        addresses: &KnownAddresses,
+    ) -> Result<Self, UpstreamError> {
         if let Some(Self { carrier, made_of: None, .. }) = running {
             return Ok(Self::with_carrier(config, carrier.clone(), None));
         }
@@ -227,7 +248,7 @@ impl Settings {
         let is_same = |running: &&Self| running.made_of.as_ref() == Some(&made_of);
         let carrier = match running.filter(is_same) {
             Some(running) => running.carrier.clone(),
-            None => Arc::new(Doh::new(make_client(&made_of)?)),
+            None => Arc::new(Doh::new(make_client(&made_of, addresses.clone())?)),
         };
         Ok(Self::with_carrier(config, carrier, Some(made_of)))
     }
@@ -243,13 +264,20 @@ impl Settings {
     }
 }
 
-fn make_client((settings, roots, in_flight): &MadeOf) -> Result<Client, BuildError> {
+fn make_client(
+    (settings, roots, in_flight): &MadeOf,
+    addresses: KnownAddresses,
+) -> Result<Client, BuildError> {
     let hedge = if settings.hedge { Hedge::Adaptive } else { Hedge::Off };
     let mut builder = Client::builder()
         .timeout(settings.timeout)
         .hedge(hedge)
         .in_flight(*in_flight)
-        .check(is_usable);
+        .check(is_usable)
+        .address_book(Arc::new(addresses));
+    for resolver in &settings.bootstrap {
+        builder = builder.bootstrap(resolver.clone());
+    }
     for server in &settings.servers {
         builder = builder.server(server.clone());
     }

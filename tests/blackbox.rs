@@ -23,6 +23,7 @@ mod lists;
 mod metrics;
 mod migration;
 mod noise;
+mod own_resolver;
 mod packets;
 mod pihole;
 mod program;

@@ -1,11 +1,15 @@
 //! Servers and limits come in one by one, a [`Client`] or all that is wrong with them goes out.
 
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::pem;
 
+use crate::addresses::Lookups;
+use crate::bootstrap::Resolvers;
+use crate::bootstrap::lookup::AddressBook;
 use crate::choice::Dice;
 use crate::client::Client;
 use crate::observer::{Observer, Witness};
@@ -45,6 +49,8 @@ pub struct ClientBuilder {
     check: Check,
     seed: Option<u64>,
     observer: Option<Arc<dyn Observer>>,
+    bootstrap: Vec<Server>,
+    book: Option<Arc<dyn AddressBook>>,
 }
 
 impl ClientBuilder {
@@ -63,6 +69,8 @@ impl ClientBuilder {
             check: |_| true,
             seed: None,
             observer: None,
+            bootstrap: Vec::new(),
+            book: None,
         }
     }
 
@@ -140,24 +148,39 @@ impl ClientBuilder {
         self
     }
 
+    /// Adds a resolver that is asked where servers are whose URLs give no address, after those added
+    /// before, and after encrypted ones.
+    ///
+    /// It has to be known by its address itself. What a plain one (`udp://`) says can be forged, but
+    /// that leads no further than to a server without the right certificate.
+    ///
+    /// Addresses are looked up when the first query needs them, and again when they expire. What
+    /// was found once stays until something else is found.
+    pub fn bootstrap(mut self, resolver: Server) -> Self {
+        self.bootstrap.push(resolver);
+        self
+    }
+
+    /// Remembers where servers are in a book of the caller's, so that they can be reached while no
+    /// bootstrap resolver can.
+    pub fn address_book(mut self, book: Arc<dyn AddressBook>) -> Self {
+        self.book = Some(book);
+        self
+    }
+
     /// Makes the client. Nothing is dialled and no runtime is needed.
     ///
     /// # Errors
     ///
-    /// When there is no server, one without an address, one that the proxy cannot carry, no time, an
-    /// extra root that is none, or a client certificate that does not go with its key.
-    pub fn build(self) -> Result<Client, BuildError> {
+    /// When there is no server, one whose address nobody can be asked for, one that the proxy cannot
+    /// carry, no time, an extra root that is none, or a client certificate that does not go with its
+    /// key.
+    pub fn build(mut self) -> Result<Client, BuildError> {
         if self.servers.is_empty() {
             return Err(BuildError::NoServer);
         }
         if self.terms.total.is_zero() || self.terms.attempt.is_zero() {
             return Err(BuildError::NoTime);
-        }
-        let needs_lookup = |server: &&Server| server.needs_lookup();
-        if self.proxy.is_none()
-            && let Some(server) = self.servers.iter().find(needs_lookup)
-        {
-            return Err(BuildError::NoAddress { host: server.host().to_owned() });
         }
         let is_udp = |server: &&Server| server.protocol() == Protocol::Udp;
         if self.proxy.is_some()
@@ -165,6 +188,7 @@ impl ClientBuilder {
         {
             return Err(BuildError::ProxyForUdp { server: server.to_string() });
         }
+        let mut lookups = self.lookups()?;
         let shared = Shared {
             trust: Trust::new(&self.extra_roots, self.identity.as_ref())?,
             proxy: self.proxy,
@@ -176,11 +200,34 @@ impl ClientBuilder {
         let upstream = |(number, server)| {
             let witness = Witness::new(self.observer.clone(), number);
             let dice = Dice::new(dice.roll());
-            Ok(Arc::new(Upstream::new(server, &shared, dice, witness)?))
+            let addresses = lookups.addresses(&server, &witness)?;
+            Ok(Arc::new(Upstream::new(server, addresses, &shared, dice, witness)?))
         };
         let upstreams: Result<_, BuildError> =
             self.servers.into_iter().enumerate().map(upstream).collect();
         Ok(Client::of(upstreams?, dice, self.terms))
+    }
+
+    /// A proxy is told names, and looks them up itself.
+    fn lookups(&mut self) -> Result<Lookups, BuildError> {
+        if self.proxy.is_some() {
+            return Ok(Lookups::not_needed());
+        }
+        let (bootstrap, book) = (mem::take(&mut self.bootstrap), self.book.take());
+        let resolvers = Resolvers::new(bootstrap, |server| self.with_only(server).build())?;
+        Ok(Lookups::new(resolvers, book))
+    }
+
+    /// The same with another server and nobody to ask for it, to reach a bootstrap resolver.
+    fn with_only(&self, server: Server) -> Self {
+        Self {
+            servers: vec![server],
+            bootstrap: Vec::new(),
+            book: None,
+            observer: None,
+            check: |_| true,
+            ..self.clone()
+        }
     }
 }
 
@@ -198,13 +245,22 @@ pub enum BuildError {
     /// No server was added.
     #[error("no server to ask (found none, allowed one or more)")]
     NoServer,
-    /// A server is known by a name only.
+    /// A server's URL gives no address, and there is nobody to ask for it.
     #[error(
-        "nobody can say where `{host}` is (found no address, allowed such as \
-         `https://{host}/dns-query#192.0.2.1,2001:db8::1`)"
+        "where to dial `{host}` is not known (found no address and no bootstrap resolver, allowed \
+         `https://{host}/dns-query#192.0.2.1,2001:db8::1`, or a bootstrap resolver)"
     )]
     NoAddress {
-        /// The host that has to be pinned.
+        /// The host of the URL.
+        host: String,
+    },
+    /// A bootstrap resolver is known by a name only.
+    #[error(
+        "a bootstrap resolver is never looked up (found `{host}`, allowed an address, such as \
+         `udp://9.9.9.9` or `https://9.9.9.9/dns-query`)"
+    )]
+    BootstrapByName {
+        /// The host of the resolver.
         host: String,
     },
     /// A time limit of zero.

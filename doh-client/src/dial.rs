@@ -96,18 +96,35 @@ impl Dialer {
 
     /// Opens a connection and starts the task that drives it until either side closes it.
     pub(crate) async fn dial(&self) -> Result<Link, Failure> {
-        let outcome = match timeout(CONNECT_TIMEOUT, self.connect()).await {
-            Ok(outcome) => outcome,
-            Err(_elapsed) => Err(Failure::ConnectTimeout(CONNECT_TIMEOUT)),
-        };
+        let outcome = self.dial_known().await;
         if let Err(failure) = &outcome {
             self.witness.note(&Event::ConnectFailed(failure));
         }
         outcome
     }
 
-    async fn connect(&self) -> Result<Link, Failure> {
-        let opened = self.open().await?;
+    /// Looking up addresses has a time of its own: only the first connection ever waits for it.
+    async fn dial_known(&self) -> Result<Link, Failure> {
+        let targets = match &self.proxy {
+            Some(_) => Target::of(&self.server),
+            None => {
+                let addresses = self.addresses.list().await?;
+                let sorted = self.order().sort(&addresses, Instant::now());
+                sorted.into_iter().map(Target::Address).collect()
+            }
+        };
+        let outcome = match timeout(CONNECT_TIMEOUT, self.connect(targets)).await {
+            Ok(outcome) => outcome,
+            Err(_elapsed) => Err(Failure::ConnectTimeout(CONNECT_TIMEOUT)),
+        };
+        if let Err(Failure::Connect { .. } | Failure::ConnectTimeout(_)) = outcome {
+            self.addresses.doubt();
+        }
+        outcome
+    }
+
+    async fn connect(&self, targets: Vec<Target>) -> Result<Link, Failure> {
+        let opened = self.open(targets).await?;
         let (address, tcp, target) = (opened.address, opened.took, opened.target.clone());
         let suspect = Suspect::new(&self.order, &target);
         let (wire, tls) = match &self.tls {
@@ -137,16 +154,8 @@ impl Dialer {
     }
 
     /// Opens a connection to whichever target answers first.
-    async fn open(&self) -> Result<Opened, Failure> {
+    async fn open(&self, targets: Vec<Target>) -> Result<Opened, Failure> {
         let started = Instant::now();
-        let targets = match &self.proxy {
-            Some(_) => Target::of(&self.server),
-            None => {
-                let addresses = self.addresses.list();
-                let sorted = self.order().sort(&addresses, started);
-                sorted.into_iter().map(Target::Address).collect()
-            }
-        };
         let note = |target: &Target| note_failure(&self.order, target);
         let dial = |target| async move { (self.reach(&target).await, target) };
         let (tcp, address, target) = dial_first(targets, dial, note).await?;

@@ -117,6 +117,15 @@ pub enum Failure {
         #[source]
         cause: Cause,
     },
+    /// Its name is not pinned to an address, and none has been found so far.
+    #[error("no address of `{host}` is known: can the bootstrap resolvers be asked?")]
+    NoAddress {
+        /// The host that was looked up.
+        host: Arc<str>,
+        /// What came of it.
+        #[source]
+        cause: Cause,
+    },
     /// No connection in time, from the first TCP packet to the end of the TLS handshake.
     #[error("no connection within {0:?}: is TCP to its port let through?")]
     ConnectTimeout(Duration),
@@ -214,7 +223,11 @@ impl Failure {
     fn is_silence(&self) -> bool {
         matches!(
             self,
-            Self::Connect { .. } | Self::Proxy { .. } | Self::ConnectTimeout(_) | Self::NoAnswer(_)
+            Self::NoAddress { .. }
+                | Self::Connect { .. }
+                | Self::Proxy { .. }
+                | Self::ConnectTimeout(_)
+                | Self::NoAnswer(_)
         )
     }
 }

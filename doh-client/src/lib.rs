@@ -30,6 +30,7 @@
 //! | `pool` | the connections of a server, opened once for all who wait |
 //! | `transport` | an open connection: a query goes in, an answer comes out |
 //! | `dial`, `addresses` | where a server is dialled; TCP and TLS within one budget |
+//! | `bootstrap` | where a name leads, asked of resolvers that are known by address |
 //! | `wire` | bytes with TLS or without, and when the last came in |
 //! | `proxy` | tunnels through a proxy, where one stands between |
 //! | `tls` | who is trusted: roots, pins, a certificate of our own; cryptography |
@@ -38,11 +39,13 @@
 //! | `observer` | who counts what happens |
 //! | `error` | what went wrong, whose fault it is, whether a retry helps |
 //!
-//! Three kinds of task may outlive the exchange that starts them: opening a connection (1.5 s at
-//! most), driving it (until the server or the last clone of the [`Client`] is gone), and hearing
-//! out a server that was too late (until the time for its exchange is over, or 3 s).
+//! Four kinds of task may outlive the exchange that starts them: opening a connection (1.5 s at
+//! most), driving it (until the server or the last clone of the [`Client`] is gone), hearing
+//! out a server that was too late (until the time for its exchange is over, or 3 s), and keeping
+//! the addresses of a host current that has to be looked up (until the last clone is gone).
 
 mod addresses;
+mod bootstrap;
 mod budget;
 mod builder;
 mod choice;
@@ -68,6 +71,7 @@ mod transport;
 mod upstream;
 mod wire;
 
+pub use bootstrap::lookup::AddressBook;
 pub use builder::{BuildError, ClientBuilder};
 pub use client::{Client, Exchange};
 pub use error::{Blame, Cause, Error, Failure, ServerFailure};

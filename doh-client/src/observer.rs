@@ -1,7 +1,7 @@
 //! What happens to queries and connections goes in, whoever counts it is told. A trait, so that this
 //! crate knows no metrics library and a program without one pays nothing.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,6 +55,11 @@ pub enum Event<'a> {
     Throttled(Duration),
     /// The breaker opened, is being probed, or closed.
     Breaker(Breaker),
+    /// The addresses of its host were looked up, and others were found than were known. Servers
+    /// of one host share a lookup, which counts for the first of them.
+    LookedUp(&'a [IpAddr]),
+    /// They were looked up in vain; those that are known stay.
+    LookupFailed(&'a Failure),
     /// A connection was opened.
     Connected(&'a Connected),
     /// Greetings with post-quantum keys do not get through; for a day it is greeted without.

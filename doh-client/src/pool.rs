@@ -259,7 +259,7 @@ mod tests {
         let url = format!("https://{}/", listener.local_addr().unwrap());
         drop(listener);
         let server: Arc<Server> = Arc::new(url.parse().unwrap());
-        let (addresses, witness) = (Arc::new(Addresses::new(&server)), Witness::new(None, 0));
+        let (addresses, witness) = (Arc::new(Addresses::pinned(&server)), Witness::new(None, 0));
         let tls = Trust::new(&[], None).unwrap().tls(&server).unwrap();
         let dialer = Dialer::new(server, addresses, tls, witness.clone());
         let pool = Arc::new(Pool::new(dialer, witness));

@@ -59,12 +59,12 @@ impl Upstream {
     /// Prepares a server without dialling it.
     pub(crate) fn new(
         server: Server,
+        addresses: Addresses,
         shared: &Shared,
         dice: Dice,
         witness: Witness,
     ) -> Result<Self, BuildError> {
-        let server = Arc::new(server);
-        let addresses = Arc::new(Addresses::new(&server));
+        let (server, addresses) = (Arc::new(server), Arc::new(addresses));
         let tls = shared.trust.tls(&server)?;
         let dialer = Dialer::new(Arc::clone(&server), Arc::clone(&addresses), tls, witness.clone())
             .through(shared.proxy.clone());

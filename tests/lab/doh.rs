@@ -89,6 +89,11 @@ impl Running {
         format!("https://{}/dns-query", self.address)
     }
 
+    /// Its port at 127.0.0.1.
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     /// Requests that reached it.
     pub(crate) fn hits(&self) -> usize {
         self.hits.load(Ordering::SeqCst)
@@ -223,7 +228,7 @@ impl Fake {
         self
     }
 
-    pub(super) async fn start(self) -> Running {
+    pub(crate) async fn start(self) -> Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let hits = Arc::new(AtomicUsize::new(0));

@@ -21,10 +21,10 @@ use dnsward::{
 use tempfile::TempDir;
 
 pub(crate) use ask::{Conversation, Reply, frame, question, receive_from};
-pub(crate) use doh::{Fake, plain_client};
+pub(crate) use doh::{Fake, Running as RunningFake, plain_client};
 pub(crate) use hostile::{Expected, Hostility, POISON, TRICKS, Trick, VICTIM};
 pub(crate) use list_host::ListHost;
-pub(crate) use tls::client_credentials;
+pub(crate) use tls::{authority_pem, client_credentials};
 pub(crate) use tunnel::Tunnels;
 
 /// What a lab is made of, until it starts.
@@ -178,7 +178,7 @@ fn preamble(
     // Nobody listens on the discard port: a lab without upstream has one that cannot be reached.
     let urls = if urls.is_empty() { vec!["https://127.0.0.1:9/dns-query".into()] } else { urls };
     let ca = directory.path().join("ca.pem");
-    std::fs::write(&ca, tls::authority_pem()).unwrap();
+    std::fs::write(&ca, authority_pem()).unwrap();
     let mut toml = String::new();
     if keeps_data {
         writeln!(toml, "data_dir = '{}'", directory.path().join("data").display()).unwrap();

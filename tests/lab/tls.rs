@@ -29,7 +29,7 @@ pub(crate) fn client_credentials() -> (String, String) {
 
 fn credentials() -> (Certificate, KeyPair) {
     let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let params = CertificateParams::new(["127.0.0.1", "dns.example"].map(str::to_owned)).unwrap();
     (params.signed_by(&key, &*AUTHORITY).unwrap(), key)
 }
 

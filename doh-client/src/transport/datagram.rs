@@ -82,7 +82,7 @@ impl Datagrams {
 
     async fn ask_any(&self, query: &Query) -> Result<(Bytes, Duration), Failure> {
         let mut last = None;
-        for address in self.addresses.list().iter() {
+        for address in self.addresses.list().await?.iter() {
             match self.ask(*address, query).await {
                 Err(failure @ Failure::Connect { .. }) => last = Some(failure),
                 outcome => return outcome,

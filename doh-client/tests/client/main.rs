@@ -5,6 +5,7 @@
     reason = "a test that cannot go on panics"
 )]
 
+mod bootstrap;
 mod connections;
 mod datagram;
 mod dns;
@@ -12,6 +13,7 @@ mod exchange;
 mod failover;
 mod fake;
 mod proxies;
+mod resolver;
 mod secured;
 mod network;
 mod pace;
