@@ -5,7 +5,12 @@
 
 mod entry;
 
-use std::{iter::successors, sync::Arc, time::Duration};
+use std::{
+    hash::{Hash, Hasher},
+    iter::successors,
+    sync::Arc,
+    time::Duration,
+};
 
 use blocker::Name;
 use moka::{Expiry, ops::compute::Op, sync};
@@ -15,7 +20,7 @@ pub use entry::{
     Arrival, Bounds, Entry, Link, Reason, Targets, Unusable, UpstreamBlock, is_usable,
 };
 
-use crate::query::Query;
+use crate::{query::Query, route::RouteId};
 
 /// Octets an entry costs beside its own: the key, the table's slot and moka's bookkeeping,
 /// measured as resident memory over 100,000 entries.
@@ -30,7 +35,7 @@ const NO_TYPE: u16 = 0;
 const MAX_ANCESTORS: usize = 8;
 
 /// What an answer depends on (sections other than the answer are never indexed).
-#[derive(Clone, Debug, Hash, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
     /// The name in lower case.
     pub name: Name,
@@ -40,22 +45,37 @@ pub struct Key {
     pub dnssec_ok: bool,
     /// Whether data were asked for even where they fail validation.
     pub checking_disabled: bool,
+    /// Who is asked: an answer of other servers is no answer.
+    pub route: RouteId,
 }
 
 impl Key {
-    /// What the answer to a query depends on.
+    /// What the answer to a query depends on, where its name is not routed.
     pub fn of(query: &Query) -> Self {
         Self {
             name: query.name,
             qtype: query.qtype,
             dnssec_ok: query.is_dnssec_ok(),
             checking_disabled: query.is_checking_disabled(),
+            route: RouteId::default(),
         }
     }
 
-    /// Where it is noted that a name does not exist, as clients with the same wishes see it.
+    /// Where it is noted that a name does not exist, as clients with the same wishes see it and
+    /// the same servers say it.
     fn of_name(&self, name: Name) -> Self {
         Self { name, qtype: NO_TYPE, ..*self }
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+        // One word for all the rest: a hit pays for each part that is hashed for itself.
+        let [dnssec_ok, checking_disabled] =
+            [self.dnssec_ok, self.checking_disabled].map(u64::from);
+        let rest = u64::from(self.qtype) << 2 | dnssec_ok << 1 | checking_disabled;
+        state.write_u64(self.route.number() ^ rest);
     }
 }
 
@@ -176,7 +196,8 @@ mod tests {
 
     fn key(qtype: u16) -> Key {
         let name = Name::parse("a.test").unwrap();
-        Key { name, qtype, dnssec_ok: false, checking_disabled: false }
+        let route = RouteId::default();
+        Key { name, qtype, dnssec_ok: false, checking_disabled: false, route }
     }
 
     /// An answer that is good for a minute, and kept for ten more.
@@ -213,6 +234,17 @@ mod tests {
         assert!(!found.is_fresh(stored + Duration::from_secs(60)));
         let kept = UntilUseless.expire_after_create(&key(28), &found, later.into_std());
         assert_eq!(kept, Some(Duration::from_secs(610)));
+    }
+
+    #[test]
+    fn what_one_route_denies_another_may_know() {
+        let cache = Cache::new(1 << 20);
+        let stored = Instant::now();
+        cache.insert(key(1), entry(NO_SUCH_NAME, stored));
+        let elsewhere = Key { route: RouteId::of(&["https://10.0.0.1/q"]), ..key(28) };
+
+        assert!(cache.no_such_name(&elsewhere, stored).is_none());
+        assert!(cache.no_such_name(&key(28), stored).is_some());
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod dns;
 mod effect;
 mod observability;
 mod policy;
+mod route;
 mod schedule;
 mod section;
 mod setting;
@@ -35,11 +36,12 @@ pub use observability::{
     Egress, EgressMode, Log, LogFormat, Metrics, Privacy, QueryLogSettings, Telemetry,
 };
 pub use policy::{Group, List, ListSource, LocalRecord, Rule};
+pub use route::Route;
 pub use schedule::Span;
 pub use section::Problem;
 pub use setting::Bytes;
 pub use source::{Environment, Source};
-pub use upstream::{ClientCertificate, Ecs, Route, UpstreamSettings};
+pub use upstream::{ClientCertificate, Ecs, UpstreamSettings};
 
 use section::{Context, Section};
 
@@ -127,6 +129,7 @@ impl Config {
             changed_keys: Vec::new(),
         };
         policy::check_names(&config, root);
+        route::check_routes(&config, root);
         config
     }
 }

@@ -25,6 +25,7 @@
 //! | `cookie` | who has proven that its address is no forgery |
 //! | `ratelimit` | who asks too often over UDP |
 //! | `private` | which addresses are nobody's on the internet |
+//! | `route` | which servers a name is asked of |
 //! | `snapshot` | policy and settings in force, swapped as a whole |
 //! | `server` | binds, starts, reloads, drains |
 //! | `config` | a file and the environment, checked |
@@ -51,6 +52,7 @@ pub mod wire;
 pub mod cookie;
 pub mod ratelimit;
 pub mod private;
+pub mod route;
 pub mod snapshot;
 pub mod server;
 pub mod config;

@@ -125,7 +125,10 @@ impl Worker {
                     let pending = Pending::new(self.clone(), query.clone(), flight, now);
                     return Progress::Wait(Box::new(pending));
                 }
-                Err(failure) => self.end(query, key, Err(failure), out),
+                Err(failure) => {
+                    let ended = self.end(query, (key, Err(failure.clone())), out);
+                    ended.unwrap_or_else(|_| reply::failed(query, &failure, out))
+                }
             },
         };
         let given = self.log.borrow_mut().shorten(&reply.answered);
@@ -136,18 +139,19 @@ impl Worker {
         Progress::after(given)
     }
 
-    /// Answers a query with what came of asking.
-    fn end(&self, query: &Query, key: Key, resolved: Resolved, out: &mut Vec<u8>) -> Reply {
+    /// Answers a query with what came of asking; a reload may have led it elsewhere meanwhile, and
+    /// then the key is what has to be asked for now.
+    fn end(
+        &self,
+        query: &Query,
+        arrived: (Key, Resolved),
+        out: &mut Vec<u8>,
+    ) -> Result<Reply, Key> {
         let snapshot = self.pipeline.published.load();
-        let asked = match Asked::admit(query, &snapshot, Instant::now()) {
-            Ok(asked) => asked,
-            Err(refusal) => return reply::refused(query, refusal, out),
-        };
-        let failure = resolved.as_ref().err().cloned();
-        self.answer(&asked, Some((key, resolved)), out).unwrap_or_else(|_| {
-            // A reload gave the name another target while we waited; the client asks again.
-            reply::failed(query, &failure.unwrap_or_default(), out)
-        })
+        match Asked::admit(query, &snapshot, Instant::now()) {
+            Ok(asked) => self.answer(&asked, Some(arrived), out),
+            Err(refusal) => Ok(reply::refused(query, refusal, out)),
+        }
     }
 
     /// Answers a query from what is known; the key is what an upstream must be asked for first.

@@ -25,6 +25,7 @@ use crate::{
     cache::{Entry, Key, Link, Targets},
     config::{Blocking, Config, Dns, UdpMode, UntilLoaded},
     query::{Client, Query, Transport},
+    route::{Routes, Way},
     wire::{CLASS_IN, rtype},
 };
 
@@ -42,6 +43,7 @@ use rules::Rules;
 pub struct Policy {
     config: Arc<Config>,
     local: LocalNames,
+    routes: Routes,
     groups: Groups,
     rules: Rules,
     lists: Lists,
@@ -71,6 +73,7 @@ impl Policy {
         let groups = Groups::at(&config, now);
         Self {
             local: LocalNames::new(&config.records),
+            routes: Routes::new(&config.upstream.routes),
             rules: Rules::new(&config.rules, &groups, lists.matcher.known_clients()),
             groups,
             lists,
@@ -109,17 +112,17 @@ impl Policy {
             return match local.ending(query.qtype) {
                 Ending::Here => Decision::Local(local),
                 Ending::Elsewhere(links, target) => {
-                    let key = Key { name: target, ..Key::of(query) };
-                    self.follow(Path { links: links.into(), ..Path::judged(key, asker) })
+                    let (key, way) = self.key(query, target);
+                    self.follow(Path { links: links.into(), ..Path::judged(key, asker) }, way)
                 }
             };
         }
-        let key = Key::of(query);
+        let (key, way) = self.key(query, query.name);
         let question = Question { name: &query.name, qtype: query.qtype, asker };
         if self.rules.allow(&question) {
             return Decision::Resolve(Path::free(key, asker));
         }
-        if let Some(special) = Special::of(&query.name, self.honours_signals()) {
+        if let Some(special) = Special::of(&query.name, self.honours_signals(), way) {
             return Decision::Special(special);
         }
         let Judgement { finding, shadow } = self.judge_asked(&question);
@@ -165,12 +168,13 @@ impl Policy {
     }
 
     /// Whether an answer points into this network, and must not: public names have no business there,
-    /// local names and exempt ones may; a rule's alias makes no local name.
+    /// local names, routed ones and exempt ones may; a rule's alias makes none of these.
     pub fn guards_against_rebinding(&self, query: &Query, path: &Path<'_>, answer: &Entry) -> bool {
         let is_exempt = |domain: &Name| query.name.is_within(domain);
+        let is_ours = !path.links.is_empty() || path.key.route.is_routed();
         answer.points_home()
             && self.dns().rebind_protection
-            && (path.links.is_empty() || path.redirect.is_some())
+            && (!is_ours || path.redirect.is_some())
             && !self.dns().rebind_exempt.iter().any(is_exempt)
     }
 
@@ -183,6 +187,11 @@ impl Policy {
     pub fn next_edge(&self, now: Timestamp) -> Option<Timestamp> {
         let scheduled = self.config.groups.iter().filter(|group| group.enabled);
         scheduled.filter_map(|group| schedule::next_edge(group, now)).min()
+    }
+
+    /// The domain whose route a name takes; nothing where it has none.
+    pub fn routed_domain(&self, name: &Name) -> Option<Name> {
+        self.routes.find(name).domain(name)
     }
 
     /// The lists this policy asks.
@@ -218,22 +227,29 @@ impl Policy {
         };
         let ttl = seconds(self.blocking().ttl);
         let mut links = vec![Link { owner: query.name, target, ttl }];
-        let mut key = Key { name: target, ..Key::of(query) };
+        let mut end = target;
         if let Some(local) = self.local.find(&target) {
             match local.ending(query.qtype) {
                 Ending::Here => return Decision::Local(local),
-                Ending::Elsewhere(more, end) => {
+                Ending::Elsewhere(more, elsewhere) => {
                     links.extend_from_slice(more);
-                    key.name = end;
+                    end = elsewhere;
                 }
             }
         }
-        self.follow(Path::redirected(key, asker, links.into(), block))
+        let (key, way) = self.key(query, end);
+        self.follow(Path::redirected(key, asker, links.into(), block), way)
+    }
+
+    /// What is looked up for a query that ends at a name, and where that name is led.
+    fn key(&self, query: &Query, name: Name) -> (Key, Way) {
+        let way = self.routes.find(&name);
+        (Key { name, route: way.route, ..Key::of(query) }, way)
     }
 
     /// An alias leads here: what it leads to is special, or resolved and judged by `inspect`.
-    fn follow<'p>(&'p self, path: Path<'p>) -> Decision<'p> {
-        if let Some(special) = Special::of(&path.key.name, self.honours_signals()) {
+    fn follow<'p>(&'p self, path: Path<'p>, way: Way) -> Decision<'p> {
+        if let Some(special) = Special::of(&path.key.name, self.honours_signals(), way) {
             return Decision::Special(special);
         }
         if self.must_wait() {

@@ -9,6 +9,8 @@ mod failure;
 mod flights;
 mod memory;
 mod places;
+mod progress;
+mod roads;
 
 use std::{
     sync::{
@@ -19,7 +21,8 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use doh_client::{BuildError, Client, Hedge, ServerStatus};
+use blocker::Name;
+use doh_client::{BuildError, Client, Health, Hedge, ServerStatus};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, timeout_at},
@@ -29,15 +32,18 @@ use crate::{
     cache::{Bounds, Cache, Entry, Key, is_usable},
     config::{Config, UpstreamSettings},
     query::Asker,
+    route::RouteId,
 };
 
 pub use addresses::KnownAddresses;
-use carrier::Doh;
 pub use carrier::{Carriage, Carrier, Delivery};
 pub use failure::Failure;
 use flights::{Ask, Flights, Waiter};
 use memory::Memory;
 use places::{Place, Places};
+use progress::Doubt;
+use roads::Roads;
+pub use roads::RouteStatus;
 
 /// What became of a flight.
 pub type Resolved = Result<Arc<Entry>, Failure>;
@@ -57,10 +63,9 @@ pub struct Upstream {
 
 /// What flights need to know, replaced as a whole by a reload.
 struct Settings {
-    carrier: Arc<dyn Carrier>,
-    /// What the carrier was made of, to tell whether another is needed; nothing where it was
-    /// given from outside, and stays.
-    made_of: Option<MadeOf>,
+    roads: Roads,
+    /// A carrier from outside, which stays.
+    given: Option<Arc<dyn Carrier>>,
     timeout: Duration,
     in_flight_per_client: usize,
     bounds: Bounds,
@@ -86,7 +91,8 @@ impl Upstream {
         Ok(Self::of(settings, config, cache, addresses))
     }
 
-    /// The same over a carrier of the caller's, which stays whatever a reload says.
+    /// The same over a carrier of the caller's, which stays whatever a reload says and is asked
+    /// for all names, routed or not.
     pub fn with_carrier(
         config: &Config,
         cache: Cache,
@@ -134,11 +140,14 @@ impl Upstream {
 
     fn send(&self, key: Key, place: Place, replaces: Option<Instant>) -> Result<Flight, Failure> {
         let (reply, landing) = oneshot::channel();
-        let deadline = Instant::now() + self.current.load().timeout;
+        let (now, settings) = (Instant::now(), self.current.load());
+        let road = settings.roads.find(key.route);
+        let doubt = road.and_then(|road| Doubt::at(now, &road.progress));
+        let deadline = now + settings.timeout;
         // The channel has room for every place; it can only be closed, at the very end.
         let ask = Ask { key: key.clone(), replaces, waiter: Waiter { reply, _place: place } };
         self.asks.try_send(ask).map_err(|_| Failure::default())?;
-        Ok(Flight { key, landing, deadline })
+        Ok(Flight { key, landing, doubt, deadline })
     }
 
     /// The failure of a flight so short a time ago that another must not take off yet.
@@ -147,7 +156,7 @@ impl Upstream {
     }
 
     /// Takes over new settings; flights under way end with the old ones. Connections and what is
-    /// known of servers stay where nothing about upstreams has changed.
+    /// known of servers stay on every route of which nothing has changed.
     ///
     /// # Errors
     /// Where no client can be made of them; the old ones stay.
@@ -162,9 +171,26 @@ impl Upstream {
         self.addresses.clone()
     }
 
-    /// How each server does.
+    /// The route that a name takes by the settings in force.
+    pub fn route_of(&self, name: &Name) -> RouteId {
+        self.current.load().roads.route_of(name)
+    }
+
+    /// How the servers of each route do, first those for names that have none.
+    pub fn routes(&self) -> Vec<RouteStatus> {
+        self.current.load().roads.status()
+    }
+
+    /// How each server does; one that serves several routes is told once, with the sums.
     pub fn status(&self) -> Vec<ServerStatus> {
-        self.current.load().carrier.status()
+        let mut all: Vec<ServerStatus> = Vec::new();
+        for server in self.routes().into_iter().flat_map(|route| route.servers) {
+            match all.iter_mut().find(|known| known.server == server.server) {
+                Some(known) => add(known, server),
+                None => all.push(server),
+            }
+        }
+        all
     }
 
     /// Queries that wait now.
@@ -201,6 +227,7 @@ impl Engine {
 pub struct Flight {
     key: Key,
     landing: oneshot::Receiver<Resolved>,
+    doubt: Option<Doubt>,
     deadline: Instant,
 }
 
@@ -210,7 +237,12 @@ impl Flight {
         &self.key
     }
 
-    /// Waits until it lands, at most `upstream.timeout`.
+    /// When nobody waits for it any more.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Waits until it lands, at most `upstream.timeout`, and not for long where nobody is answered.
     ///
     /// # Errors
     /// Why there is no answer.
@@ -224,8 +256,18 @@ impl Flight {
     /// # Errors
     /// Why there is no answer.
     pub async fn land_by(self, latest: Instant) -> Resolved {
-        let deadline = latest.min(self.deadline);
-        match timeout_at(deadline, self.landing).await {
+        let Self { mut landing, doubt, deadline, .. } = self;
+        let deadline = latest.min(deadline);
+        let doubt = doubt.filter(|doubt| doubt.until < deadline);
+        let until = doubt.as_ref().map_or(deadline, |doubt| doubt.until);
+        let landed = match timeout_at(until, &mut landing).await {
+            // Somebody was answered after all, so that it may only be slow.
+            Err(_) if doubt.is_some_and(|doubt| !doubt.is_right()) => {
+                timeout_at(deadline, landing).await
+            }
+            landed => landed,
+        };
+        match landed {
             Ok(Ok(resolved)) => resolved,
             // The flight's task is gone, which only a defect of ours can do.
             Ok(Err(_)) => Err(Failure::default()),
@@ -240,28 +282,42 @@ impl Settings {
         running: Option<&Self>,
         addresses: &KnownAddresses,
     ) -> Result<Self, UpstreamError> {
-        if let Some(Self { carrier, made_of: None, .. }) = running {
-            return Ok(Self::with_carrier(config, carrier.clone(), None));
+        let before = running.map(|running| &running.roads);
+        match running.and_then(|running| running.given.clone()) {
+            Some(carrier) => Ok(Self::with_carrier(config, carrier, before)),
+            None => Ok(Self::of(config, Roads::new(config, before, addresses)?, None)),
         }
-        let roots = extra_roots(&config.upstream)?;
-        let made_of = (config.upstream.clone(), roots, config.dns.limits.in_flight);
-        let is_same = |running: &&Self| running.made_of.as_ref() == Some(&made_of);
-        let carrier = match running.filter(is_same) {
-            Some(running) => running.carrier.clone(),
-            None => Arc::new(Doh::new(make_client(&made_of, addresses.clone())?)),
-        };
-        Ok(Self::with_carrier(config, carrier, Some(made_of)))
     }
 
-    fn with_carrier(config: &Config, carrier: Arc<dyn Carrier>, made_of: Option<MadeOf>) -> Self {
+    fn with_carrier(config: &Config, carrier: Arc<dyn Carrier>, before: Option<&Roads>) -> Self {
+        let roads = Roads::with_carrier(config, &carrier, before);
+        Self::of(config, roads, Some(carrier))
+    }
+
+    fn of(config: &Config, roads: Roads, given: Option<Arc<dyn Carrier>>) -> Self {
         Self {
-            carrier,
-            made_of,
+            roads,
+            given,
             timeout: config.upstream.timeout,
             in_flight_per_client: config.dns.limits.in_flight_per_client,
             bounds: Bounds::from(&config.cache),
         }
     }
+}
+
+/// Adds what another client has seen of the same server.
+fn add(known: &mut ServerStatus, other: ServerStatus) {
+    known.connected |= other.connected;
+    known.answered += other.answered;
+    known.failed += other.failed;
+    known.connects += other.connects;
+    known.last_error = known.last_error.take().or(other.last_error);
+    known.last_round_trip = known.last_round_trip.or(other.last_round_trip);
+    known.health = match (known.health, other.health) {
+        (Health::Untried, other) => other,
+        (Health::Down, Health::Up) => Health::Up,
+        (known, _) => known,
+    };
 }
 
 fn make_client(

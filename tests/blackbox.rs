@@ -32,6 +32,7 @@ mod ratelimit;
 mod rebinding;
 mod reload;
 mod renewal;
+mod routes;
 mod scenarios;
 mod services;
 mod shadow;

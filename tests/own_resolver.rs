@@ -20,7 +20,7 @@ use hickory_proto::{
 use tempfile::TempDir;
 use tokio::{net::UdpSocket, task::spawn_blocking};
 
-use crate::lab::{Fake, ListHost, RunningFake, authority_pem};
+use crate::lab::{Fake, ListHost, Running, authority_pem};
 
 /// Longest that a test waits for a change to show.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -83,7 +83,7 @@ fn answer(question: &[u8]) -> Vec<u8> {
 struct World {
     directory: TempDir,
     bootstrap: Bootstrap,
-    upstream: RunningFake,
+    upstream: Running,
     _list: ListHost,
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use crate::lab::{Fake, Lab};
 
 #[tokio::test]
-async fn a_thousand_waiters_make_one_flight() {
+async fn t56_a_thousand_waiters_make_one_flight() {
     let gate = Arc::new(Notify::new());
     let fake = Fake::new().a("www.example", [192, 0, 2, 1]).gated(&gate);
     let lab = Lab::builder().upstream(fake).start().await;
@@ -75,6 +75,20 @@ async fn a_query_gets_its_answer_within_the_budget_even_from_a_silent_upstream()
 
     assert_eq!((reply.rcode(), reply.ede()[0].0), (2, 22));
     assert!(started.elapsed() < std::time::Duration::from_secs(2));
+}
+
+/// Failure story 13: whoever asks a dead upstream is told before it gives up by itself.
+#[tokio::test]
+async fn t50_once_nobody_is_answered_further_queries_are_told_within_two_seconds() {
+    let config = "upstream.timeout = '2500ms'";
+    let lab = Lab::builder().upstream(Fake::new().hanging()).config(config).start().await;
+    lab.ask("first.example", "A").await;
+    let started = std::time::Instant::now();
+
+    let reply = lab.ask("second.example", "A").await;
+
+    assert_eq!((reply.rcode(), reply.ede()[0].0), (2, 22));
+    assert!(started.elapsed() < std::time::Duration::from_secs(2), "{:?}", started.elapsed());
 }
 
 #[tokio::test]

@@ -1,10 +1,12 @@
 //! `dnsward check`: everything that is wrong with a configuration, and what it cannot do yet.
 
+use std::fmt;
+
 use super::{Exit, Form, complain, error_line, print};
 use crate::{
     cache::Cache,
     causes,
-    config::{Config, Problem, Source, cautions, keys_without_effect},
+    config::{Config, Problem, Route, Source, cautions, keys_without_effect},
     upstream::Upstream,
 };
 
@@ -17,6 +19,7 @@ pub(super) fn run(source: &Source, form: Form) -> Exit {
                     "ok": true,
                     "without_effect": idle,
                     "cautions": cautions(&config),
+                    "routes": config.upstream.routes.iter().map(told).collect::<Vec<_>>(),
                 }));
             }
             for caution in cautions(&config) {
@@ -29,7 +32,7 @@ pub(super) fn run(source: &Source, form: Form) -> Exit {
                 Some(path) => path.display().to_string(),
                 None => "defaults and environment".to_owned(),
             };
-            print(format_args!("{place}: ok"))
+            print(format_args!("{place}: ok{}", Routed(&config.upstream.routes)))
         }
         Err(problems) if form.json => {
             let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -40,6 +43,27 @@ pub(super) fn run(source: &Source, form: Form) -> Exit {
             complain(&problems);
             Exit::Config
         }
+    }
+}
+
+/// A route as scripts read it.
+fn told(route: &Route) -> serde_json::Value {
+    serde_json::json!({ "domains": words(&route.domains), "servers": words(&route.servers) })
+}
+
+fn words(things: &[impl ToString]) -> Vec<String> {
+    things.iter().map(ToString::to_string).collect()
+}
+
+/// Routes as people read them, a line for each.
+struct Routed<'r>(&'r [Route]);
+
+impl fmt::Display for Routed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|Route { domains, servers, .. }| {
+            let [domains, servers] = [words(domains), words(servers)].map(|all| all.join(", "));
+            write!(f, "\nroute: {domains} is asked of {servers}")
+        })
     }
 }
 

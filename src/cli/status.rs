@@ -60,8 +60,12 @@ fn shares(queries: &Queries) -> String {
 
 /// How an upstream does, in a line.
 fn health(upstream: &Upstream) -> String {
-    let Upstream { server, state, answered, failed, .. } = upstream;
-    let mut text = format!("{server} is {state}: {answered} answered, {failed} failed");
+    let Upstream { server, domains, state, answered, failed, .. } = upstream;
+    let mut text = match domains.is_empty() {
+        true => format!("{server} is {state}"),
+        false => format!("{server} for {} is {state}", domains.join(", ")),
+    };
+    text.push_str(&format!(": {answered} answered, {failed} failed"));
     if let Some(milliseconds) = upstream.milliseconds {
         text.push_str(&format!(", last in {milliseconds:.1} ms"));
     }

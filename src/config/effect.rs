@@ -13,7 +13,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "dns.dns64",
     "dns.tls",
     "upstream.ecs",
-    "upstream.routes",
     "cache.persist",
     "query_log.retention",
     "admin.trusted_proxies",

@@ -26,7 +26,7 @@ fn with_examples() -> String {
     for line in DEFAULT_FILE.lines() {
         let example =
             line.strip_prefix("# ").filter(|rest| rest.contains(" = ") || rest.starts_with("[["));
-        let line = example.unwrap_or(line);
+        let line = example.unwrap_or(line).replace("tcp://10.96.0.10:53", "https://10.96.0.10/q");
         // A list has one source; the file shows a URL that is none.
         text.push_str(&line.replace("url = \"https://...\"", "inline = []"));
         text.push('\n');
@@ -142,6 +142,37 @@ fn what_is_wrong_with_a_single_key_is_said() {
              `b.example`",
         ),
         ("[upstream]\ntimeout = '1ms'", "upstream.timeout: is out of range"),
+        (
+            "[[upstream.routes]]\nservers = ['https://10.0.0.1/q']",
+            "upstream.routes[0].domains: is missing",
+        ),
+        (
+            "[[upstream.routes]]\ndomains = ['a', '.']\nservers = ['https://10.0.0.1/q']",
+            "upstream.routes[0].domains: has the root",
+        ),
+        (
+            "[[upstream.routes]]\ndomains = ['a']\nservers = []",
+            "upstream.routes[0].servers: is empty",
+        ),
+        (
+            "[[upstream.routes]]\ndomains = ['a']\nservers = ['https://10.0.0.1/q', 'nowhere']",
+            "upstream.routes[0].servers[1]: ",
+        ),
+        (
+            "[[upstream.routes]]\ndomains = ['a']\nservers = ['https://10.0.0.1/q']\n\
+             [[upstream.routes]]\ndomains = ['b', 'A.']\nservers = ['https://10.0.0.2/q']",
+            "upstream.routes[1].domains: is routed twice (found `a`, allowed each domain once)",
+        ),
+        (
+            "[dns]\nlisten = ['0.0.0.0:5300']\n[[upstream.routes]]\ndomains = ['a']\n\
+             servers = ['https://127.0.0.1:5300/q']",
+            "upstream.routes[0].servers[0]: is this server itself (found \
+             `https://127.0.0.1:5300/q` at 127.0.0.1:5300, which is in dns.listen, allowed",
+        ),
+        (
+            "[dns]\nlisten = ['10.0.0.1:5300']\n[upstream]\nservers = ['https://10.0.0.1:5300/q']",
+            "upstream.servers[0]: is this server itself",
+        ),
         ("[blocking]\nanswer = 'boom'", "allowed null, nxdomain, nodata, refused"),
         ("[[rules]]\naction = 'deny'\nmatch = 'a b c'", "rules[0].match: is not a rule"),
         ("[[rules]]\naction = 'deny'", "rules[0].match: is missing"),
@@ -256,16 +287,11 @@ fn a_secret_comes_from_a_file_and_a_missing_file_is_none() {
 fn keys_that_do_nothing_yet_are_told_only_where_they_differ_from_their_default() {
     let config = parse(
         "[dns]\ndns64 = '64:ff9b::/96'\n\
-         [query_log]\nretention = '1d'\n[[upstream.routes]]\ndomains = ['a']\nservers = ['tcp://10.0.0.1']",
+         [query_log]\nretention = '1d'\n[[upstream.routes]]\ndomains = ['a']\nservers = ['https://10.0.0.1/q']",
     )
     .unwrap();
 
-    let without = [
-        "dns.dns64",
-        "upstream.routes[0].domains",
-        "upstream.routes[0].servers",
-        "query_log.retention",
-    ];
+    let without = ["dns.dns64", "query_log.retention"];
     assert_eq!(keys_without_effect(&config), without);
     assert!(keys_without_effect(&parse(DEFAULT_FILE).unwrap()).is_empty());
 }

@@ -6,7 +6,7 @@ use std::{fmt, net::IpAddr, time::Duration};
 
 use doh_client::{Proxy, Server, ServerError};
 
-use super::{section::Section, setting::Choice};
+use super::{Route, section::Section, setting::Choice};
 pub use access::ClientCertificate;
 
 /// Servers that are asked when none are configured, with their addresses pinned so that no name
@@ -94,7 +94,7 @@ fn read_servers(section: &mut Section<'_>) -> Vec<Server> {
 }
 
 /// Reads servers one by one, so that a problem names the one that is wrong and why.
-fn parse_servers(section: &mut Section<'_>, texts: &[String]) -> Vec<Server> {
+pub(super) fn parse_servers(section: &mut Section<'_>, texts: &[String]) -> Vec<Server> {
     if texts.is_empty() {
         section.problem("servers", "is empty", "[]", "at least one server, such as https://...");
     }
@@ -163,23 +163,4 @@ pub enum Ecs {
 impl Choice for Ecs {
     const CHOICES: &'static [(&'static str, Self)] =
         &[("strip", Self::Strip), ("forward", Self::Forward)];
-}
-
-/// Names that are asked of servers of their own.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Route {
-    /// Names at and below which it holds.
-    pub domains: Vec<blocker::Name>,
-    /// Who is asked.
-    pub servers: Vec<Server>,
-}
-
-impl Route {
-    fn read(section: &mut Section<'_>) -> Self {
-        let has_servers = section.has("servers");
-        let domains = section.required("domains", Vec::new());
-        let texts: Vec<String> = section.required("servers", Vec::new());
-        let servers = if has_servers { parse_servers(section, &texts) } else { Vec::new() };
-        Self { domains, servers }
-    }
 }

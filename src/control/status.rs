@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::Control;
-use crate::{lists::ListState, querylog::Outcome};
+use crate::{lists::ListState, querylog::Outcome, upstream::RouteStatus};
 
 /// How a server does.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -73,6 +73,9 @@ pub struct Queries {
 pub struct Upstream {
     /// Its URL.
     pub server: String,
+    /// The names that it is asked for; none: all that have no route.
+    #[serde(default)]
+    pub domains: Vec<String>,
     /// `up`, `down` or `untried`.
     pub state: String,
     /// Queries that it has answered.
@@ -110,7 +113,12 @@ impl Control {
 
     /// How each upstream does.
     pub(super) fn upstreams(&self) -> Vec<Upstream> {
-        self.pipeline.upstream.status().into_iter().map(Upstream::from).collect()
+        let routes = self.pipeline.upstream.routes().into_iter();
+        let of_route = |RouteStatus { domains, servers, .. }: RouteStatus| {
+            let domains: Vec<String> = domains.iter().map(ToString::to_string).collect();
+            servers.into_iter().map(move |server| Upstream::of(server, domains.clone()))
+        };
+        routes.flat_map(of_route).collect()
     }
 
     fn lists_in_all(&self) -> Lists {
@@ -142,8 +150,8 @@ impl Control {
     }
 }
 
-impl From<doh_client::ServerStatus> for Upstream {
-    fn from(server: doh_client::ServerStatus) -> Self {
+impl Upstream {
+    fn of(server: doh_client::ServerStatus, domains: Vec<String>) -> Self {
         let state = match server.health {
             doh_client::Health::Untried => "untried",
             doh_client::Health::Up => "up",
@@ -151,6 +159,7 @@ impl From<doh_client::ServerStatus> for Upstream {
         };
         Self {
             server: server.server,
+            domains,
             state: state.to_owned(),
             answered: server.answered,
             failed: server.failed,

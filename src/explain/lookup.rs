@@ -15,6 +15,7 @@ use crate::{
     },
     query::Query,
     querylog::rcode_word,
+    route::RouteId,
 };
 
 /// Types that are looked for beside the asked one: those that people meet.
@@ -47,6 +48,8 @@ pub struct Lookup {
     pub cached: Option<Vec<Cached>>,
     /// What is done about private addresses in the answer, where it has any.
     pub private_addresses: Option<PrivateAddresses>,
+    /// The domain of `[[upstream.routes]]` that says who is asked, where one does.
+    pub route: Option<String>,
     /// Who is asked where nothing is remembered, the preferred one first.
     pub upstreams: Vec<Server>,
     /// How a try went that failed a moment ago, and keeps us from another.
@@ -133,7 +136,8 @@ impl Explainer<'_> {
             hops,
             cached: self.live.map(|live| self.cached(&path.key, live)),
             private_addresses: private.map(|entry| self.guard(query, path, &entry)),
-            upstreams: self.servers(),
+            route: self.policy.routed_domain(&path.key.name).map(|domain| domain.to_string()),
+            upstreams: self.servers(path.key.route),
             failed_lately: self.live.and_then(|live| {
                 let failure = live.upstream.failed_lately(&path.key, live.now)?;
                 Some(failure.ede().first().map_or("", |ede| ede.text()).to_owned())
@@ -175,11 +179,17 @@ impl Explainer<'_> {
         .collect()
     }
 
-    fn servers(&self) -> Vec<Server> {
+    fn servers(&self, route: RouteId) -> Vec<Server> {
         match self.live {
-            Some(live) => live.upstream.status().into_iter().map(Server::from).collect(),
+            Some(live) => {
+                let routes = live.upstream.routes().into_iter();
+                let servers = routes.filter(|known| known.id == route).flat_map(|it| it.servers);
+                servers.map(Server::from).collect()
+            }
             None => {
-                let servers = self.config.upstream.servers.iter();
+                let settings = &self.config.upstream;
+                let routed = settings.routes.iter().find(|known| known.id == route);
+                let servers = routed.map_or(&settings.servers, |route| &route.servers).iter();
                 servers.map(|server| Server { server: server.to_string(), state: None }).collect()
             }
         }

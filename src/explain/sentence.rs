@@ -48,6 +48,9 @@ fn why_resolved(explanation: &Explanation) -> String {
     if lookup.and_then(|lookup| lookup.private_addresses) == Some(PrivateAddresses::LeftOut) {
         text.push_str("; private addresses are left out (dns.rebind_protection)");
     }
+    if let Some(domain) = lookup.and_then(|lookup| lookup.route.as_ref()) {
+        text.push_str(&format!("; asked of the servers of {domain} (upstream.routes)"));
+    }
     if lookup.is_some_and(|lookup| lookup.cached.as_ref().is_some_and(Vec::is_empty)) {
         text.push_str("; nothing is cached, so where its answer leads is unknown");
     }

@@ -63,7 +63,8 @@ impl Resolve for Resolver {
 }
 
 async fn look_up(upstream: &Upstream, name: Name, qtype: u16) -> Result<Vec<IpAddr>, String> {
-    let key = Key { name, qtype, dnssec_ok: false, checking_disabled: false };
+    let route = upstream.route_of(&name);
+    let key = Key { name, qtype, dnssec_ok: false, checking_disabled: false, route };
     let unanswered = |_| "no upstream answered for the list's host".to_owned();
     let entry = upstream
         .ask(key, Asker::Proven(None))

@@ -4,8 +4,12 @@ use std::rc::Rc;
 
 use tokio::time::Instant;
 
-use super::{Progress, Worker, recall::STALE_AFTER};
-use crate::{query::Query, upstream::Flight};
+use super::{
+    Progress, Worker,
+    recall::STALE_AFTER,
+    reply::{self, Reply},
+};
+use crate::{cache::Key, query::Query, upstream::Flight};
 
 /// A query between asking an upstream and its answer.
 pub struct Pending {
@@ -32,7 +36,7 @@ impl Pending {
     /// Dropping it leaves the flight to land for others.
     pub async fn finish(self, out: &mut Vec<u8>) -> Progress {
         let Self { worker, query, flight, started } = self;
-        let key = flight.key().clone();
+        let (key, deadline) = (flight.key().clone(), flight.deadline());
         let has_stale = {
             let snapshot = worker.pipeline.published.load();
             worker.recall(&snapshot, Instant::now()).has_stale(&key)
@@ -41,8 +45,31 @@ impl Pending {
             true => flight.land_by(started + STALE_AFTER).await,
             false => flight.land().await,
         };
-        let reply = worker.end(&query, key, resolved, out);
+        let reply = match worker.end(&query, (key, resolved), out) {
+            Ok(reply) => reply,
+            Err(key) => worker.ask_anew(&query, key, deadline, out).await,
+        };
         worker.read_clock();
         worker.done_since(started, &query, &reply, &worker.pipeline.published.load())
+    }
+}
+
+impl Worker {
+    /// Asks for what a reload has led a query to while it waited, in the time that is left; once,
+    /// for whoever reloads all the time.
+    async fn ask_anew(
+        &self,
+        query: &Query,
+        key: Key,
+        deadline: Instant,
+        out: &mut Vec<u8>,
+    ) -> Reply {
+        let resolved = match self.pipeline.upstream.ask(key.clone(), query.asker()) {
+            Ok(flight) => flight.land_by(deadline).await,
+            Err(failure) => Err(failure),
+        };
+        let failure = resolved.as_ref().err().cloned().unwrap_or_default();
+        let ended = self.end(query, (key, resolved), out);
+        ended.unwrap_or_else(|_| reply::failed(query, &failure, out))
     }
 }

@@ -18,7 +18,7 @@ use super::{
     Admitted, Block, Decision, Ending, Path, Policy, Refusal, Special,
     judgement::{self, host_of_key},
 };
-use crate::{query::Query, wire::rtype};
+use crate::{query::Query, route::Way, wire::rtype};
 
 pub use finding::{Does, Finding, Standing};
 pub use membership::{GroupOf, Membership};
@@ -173,7 +173,8 @@ impl Policy {
                 Judged::noted(StepName::LocalRecords, note, Ruling::Local)
             }
             Ending::Elsewhere(_, target) => {
-                let ruling = match Special::of(&target, self.honours_signals()) {
+                let way = self.routes.find(&target);
+                let ruling = match Special::of(&target, self.honours_signals(), way) {
                     Some(special) => Ruling::Special(special),
                     None if self.must_wait() => Ruling::Refuse(Refusal::NotReady),
                     None => Ruling::Resolve { inspects: true },
@@ -185,12 +186,18 @@ impl Policy {
     }
 
     fn special_step(&self, name: &Name) -> Judged {
-        match Special::of(name, self.honours_signals()) {
-            Some(special) => {
+        let of = |way| Special::of(name, self.honours_signals(), way);
+        let way = self.routes.find(name);
+        match (of(way), of(Way::default())) {
+            (Some(special), _) => {
                 let note = special.meaning().to_owned();
                 Judged::noted(StepName::SpecialNames, note, Ruling::Special(special))
             }
-            None => Judged::silent(StepName::SpecialNames),
+            (None, Some(_)) => Judged::remarked(
+                StepName::SpecialNames,
+                "would be a special name, but upstream.routes says who knows it".to_owned(),
+            ),
+            (None, None) => Judged::silent(StepName::SpecialNames),
         }
     }
 

@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use blocker::Name;
 
-use crate::wire::rtype;
+use crate::{route::Way, wire::rtype};
 
 /// What a special name gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,17 +35,23 @@ pub enum Special {
 /// Which Extended DNS Errors our answers have (RFC 9606 section 5).
 const RESOLVER_INFO: &[u8] = b"\x1aexterr=3,13-15,18-20,22-23";
 
-/// Zones that are never asked of anyone, with all below them.
+/// Zones of which nobody in public knows anything: names in them do not exist, unless a route leads
+/// to somebody who does know.
+const NOWHERE: &[&[u8]] = &[
+    // RFC 6761 sections 6.2 and 6.4, RFC 6762 section 22.1, RFC 7686, and ICANN's `internal`.
+    b"\x04test\0",
+    b"\x07invalid\0",
+    b"\x05local\0",
+    b"\x05onion\0",
+    b"\x08internal\0",
+    // RFC 8375 section 4.
+    b"\x04home\x04arpa\0",
+];
+
+/// Zones that have an answer here, with all below them. A route of a zone above, such as all of
+/// `arpa`, is not meant for them.
 const ALWAYS: &[(&[u8], Special)] = &[
     (b"\x09localhost\0", Special::Loopback),
-    // RFC 6761 sections 6.2 and 6.4, RFC 6762 section 22.1, RFC 7686, and ICANN's `internal`.
-    (b"\x04test\0", Special::NxDomain),
-    (b"\x07invalid\0", Special::NxDomain),
-    (b"\x05local\0", Special::NxDomain),
-    (b"\x05onion\0", Special::NxDomain),
-    (b"\x08internal\0", Special::NxDomain),
-    // RFC 8375 section 4.
-    (b"\x04home\x04arpa\0", Special::NxDomain),
     (b"\x08ipv4only\x04arpa\0", Special::Ipv4Only),
     (b"\x03170\x010\x010\x03192\x07in-addr\x04arpa\0", Special::Ipv4OnlyReverse),
     (b"\x03171\x010\x010\x03192\x07in-addr\x04arpa\0", Special::Ipv4OnlyReverse),
@@ -65,8 +71,9 @@ const SIGNALS: &[(&[u8], Special)] = &[
 const ARPA: &[u8] = b"\x04arpa\0";
 
 impl Special {
-    /// What a name gets; `honours_signals` is the operator's wish to count as a filter.
-    pub(super) fn of(name: &Name, honours_signals: bool) -> Option<Self> {
+    /// What a name gets that is led this way; `honours_signals` is the operator's wish to count as a
+    /// filter.
+    pub(super) fn of(name: &Name, honours_signals: bool, way: Way) -> Option<Self> {
         let signals = if honours_signals { SIGNALS } else { &[] };
         let wire = name.as_wire();
         // The last letter tells nearly all names from nearly all zones.
@@ -74,14 +81,17 @@ impl Special {
         let ends_in =
             |zone: &[u8]| zone.iter().rev().nth(1) == Some(letter) && wire.ends_with(zone);
         let is_in = |zone: &[u8]| ends_in(zone) && name.suffixes().any(|suffix| suffix == zone);
-        let found = ALWAYS.iter().chain(signals).find(|(zone, _)| is_in(zone));
+        let is_here = |zone: &[u8]| is_in(zone) && !way.is_meant_for(zone);
+        let found = ALWAYS.iter().chain(signals).find(|(zone, _)| is_here(zone));
+        let is_nowhere =
+            || NOWHERE.iter().any(|zone| is_in(zone)) || ends_in(ARPA) && reverse::is_private(name);
         match found {
             Some((zone, Self::Resolver)) if wire.len() > zone.len() => Some(Self::NoData),
             Some((zone, Self::Ipv4Only | Self::Ipv4OnlyReverse)) if wire.len() > zone.len() => {
                 Some(Self::NxDomain)
             }
             Some((_, special)) => Some(*special),
-            None if ends_in(ARPA) && reverse::is_private(name) => Some(Self::NxDomain),
+            None if !way.route.is_routed() && is_nowhere() => Some(Self::NxDomain),
             None => None,
         }
     }
@@ -105,9 +115,41 @@ impl Special {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        config::{Config, Environment},
+        route::Routes,
+    };
 
     fn of(name: &str) -> Option<Special> {
-        Special::of(&Name::parse(name).unwrap(), true)
+        Special::of(&Name::parse(name).unwrap(), true, Way::default())
+    }
+
+    /// What a name gets where this domain is routed.
+    fn of_routed(name: &str, domain: &str) -> Option<Special> {
+        let route = format!("domains = ['{domain}']\nservers = ['https://10.0.0.1/q']");
+        let config = format!("[[upstream.routes]]\n{route}");
+        let config = Config::parse(&config, &Environment::default()).unwrap();
+        let name = Name::parse(name).unwrap();
+        Special::of(&name, true, Routes::new(&config.upstream.routes).find(&name))
+    }
+
+    #[test]
+    fn a_route_frees_what_nobody_knows_and_leaves_what_we_know_unless_it_is_meant() {
+        for (name, domain, special) in [
+            ("x.test", "test", None),
+            ("pods.cluster.local", "cluster.local", None),
+            ("x.other.local", "cluster.local", Some(Special::NxDomain)),
+            ("1.2.3.10.in-addr.arpa", "10.in-addr.arpa", None),
+            ("1.2.3.10.in-addr.arpa", "in-addr.arpa", None),
+            ("1.168.192.in-addr.arpa", "10.in-addr.arpa", Some(Special::NxDomain)),
+            ("nas.home.arpa", "arpa", None),
+            ("x.resolver.arpa", "arpa", Some(Special::NoData)),
+            ("resolver.arpa", "resolver.arpa", None),
+            ("use-application-dns.net", "net", Some(Special::NxDomain)),
+            ("www.localhost", "lan", Some(Special::Loopback)),
+        ] {
+            assert_eq!(of_routed(name, domain), special, "{name} where {domain} is routed");
+        }
     }
 
     #[test]
@@ -129,7 +171,7 @@ mod tests {
         ] {
             assert_eq!(of(name), special, "{name}");
         }
-        assert_eq!(Special::of(&Name::ROOT, true), None);
+        assert_eq!(Special::of(&Name::ROOT, true, Way::default()), None);
     }
 
     #[test]

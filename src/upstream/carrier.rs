@@ -8,6 +8,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use doh_client::{Client, ServerStatus};
 
 use super::Failure;
+use crate::wire::flag;
 
 /// An exchange under way.
 pub type Carriage<'a> = Pin<Box<dyn Future<Output = Result<Delivery, Failure>> + Send + 'a>>;
@@ -34,17 +35,24 @@ pub struct Delivery {
     pub server: Arc<str>,
 }
 
-/// DNS over HTTPS.
+/// A client and its servers.
 pub(super) struct Doh {
     client: Client,
-    /// The servers' URLs, by the number that the client knows them by.
-    servers: Vec<Arc<str>>,
+    /// By the number that the client knows them by.
+    servers: Vec<Source>,
+}
+
+/// A server that answers come from.
+struct Source {
+    url: Arc<str>,
+    is_authenticated: bool,
 }
 
 impl Doh {
-    pub(super) fn new(client: Client) -> Self {
-        let servers = client.servers().map(|server| Arc::from(server.to_string())).collect();
-        Self { client, servers }
+    /// A carrier over a client.
+    pub(super) fn start(client: Client) -> Arc<dyn Carrier> {
+        let servers = client.servers().map(|server| Source::at(&server.to_string())).collect();
+        Arc::new(Self { client, servers })
     }
 }
 
@@ -55,12 +63,52 @@ impl Carrier for Doh {
                 tracing::debug!(%error, "no upstream answered");
                 Failure::from(&error)
             })?;
-            let server = self.servers.get(exchange.server).cloned().unwrap_or_default();
-            Ok(Delivery { answer: exchange.answer.into(), age: exchange.age, server })
+            let source = self.servers.get(exchange.server).ok_or_else(Failure::default)?;
+            let mut answer = Vec::from(exchange.answer);
+            source.judge(&mut answer);
+            Ok(Delivery { answer, age: exchange.age, server: source.url.clone() })
         })
     }
 
     fn status(&self) -> Vec<ServerStatus> {
         self.client.status()
+    }
+}
+
+impl Source {
+    fn at(url: &str) -> Self {
+        let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+        let is_open = ["udp", "tcp"].iter().any(|open| scheme.eq_ignore_ascii_case(open));
+        Self { url: url.into(), is_authenticated: !is_open }
+    }
+
+    /// Believes that data are validated only where nobody on the way can say so (RFC 6840 section
+    /// 5.8): AD is taken out of what came in the open.
+    fn judge(&self, answer: &mut [u8]) {
+        // The second octet of the flags (RFC 4035 section 3.2.3).
+        if let Some(flags) = answer.get_mut(3).filter(|_| !self.is_authenticated) {
+            let [_, authentic] = flag::AD.to_be_bytes();
+            *flags &= !authentic;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_asked_in_the_open_is_not_believed_to_have_validated() {
+        for (url, kept) in [
+            ("https://dns.example/dns-query", 0xb0),
+            ("tls://192.0.2.1", 0xb0),
+            ("h2c://127.0.0.1:8080/dns-query", 0xb0),
+            ("udp://192.0.2.1:53", 0x90),
+            ("TCP://192.0.2.1:53", 0x90),
+        ] {
+            let mut answer = [0, 0, 0x81, 0xb0, 0, 1];
+            Source::at(url).judge(&mut answer);
+            assert_eq!(answer, [0, 0, 0x81, kept, 0, 1], "{url}");
+        }
     }
 }

@@ -44,6 +44,11 @@ impl Failure {
         }
     }
 
+    /// Whether nobody said anything at all.
+    pub(super) fn is_silence(&self) -> bool {
+        matches!(self, Self::Timeout | Self::Unreachable)
+    }
+
     /// The reasons that the answer gives: ours first (RFC 8914 sections 4.23 and 4.24), then the
     /// upstream's, and last whether they come from memory (section 4.14).
     pub fn ede(&self) -> Vec<Ede<'_>> {

@@ -14,18 +14,25 @@ use tokio::{
 };
 
 use super::{
-    Delivery, Failure, Resolved, Settings,
-    memory::{Memory, RECHECK},
+    Carrier, Delivery, Failure, Resolved, Settings,
+    memory::{Memory, RECHECK, Setback},
     places::Place,
+    progress::{Others, Progress},
 };
 use crate::{
     cache::{Arrival, Cache, Entry, Key},
     query::{MAX_UDP_ANSWER, option},
+    route::RouteId,
     wire::{CLASS_IN, Header, flag, rtype},
 };
 
 /// Octets that the length of a query is a multiple of (RFC 8467 section 4.1).
 const PADDED_TO: usize = 128;
+
+/// Most flights of a route that try, while nobody there answers, whether somebody does again. One
+/// is enough to find out; more let as many names have their answer at once. All others are told
+/// without waiting, or a dead route would take every place and all others would starve.
+const MAX_TRIES: usize = 64;
 
 /// A key and who wants to know.
 pub(super) struct Ask {
@@ -44,6 +51,9 @@ pub(super) struct Waiter {
 /// A flight that has not landed.
 struct UnderWay {
     task: Id,
+    progress: Arc<Progress>,
+    /// Answers that its route had had when it took off.
+    heard_before: u64,
     waiters: Vec<Waiter>,
     /// Whether only an answer that is still good is to be replaced: no client has asked for it.
     is_renewal: bool,
@@ -55,12 +65,15 @@ pub(super) struct Flights {
     cache: Cache,
     memory: Memory,
     under_way: HashMap<Key, UnderWay>,
+    /// How many of each route; one that has none is not here.
+    on_route: HashMap<RouteId, usize>,
     tasks: JoinSet<(Key, Resolved)>,
 }
 
 impl Flights {
     pub(super) fn new(current: Arc<ArcSwap<Settings>>, cache: Cache, memory: Memory) -> Self {
-        Self { current, cache, memory, under_way: HashMap::new(), tasks: JoinSet::new() }
+        let (under_way, on_route, tasks) = (HashMap::new(), HashMap::new(), JoinSet::new());
+        Self { current, cache, memory, under_way, on_route, tasks }
     }
 
     pub(super) async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
@@ -97,53 +110,98 @@ impl Flights {
             let _ = ask.waiter.reply.send(Ok(entry));
             return;
         }
+        match self.start(&ask.key, now) {
+            Ok((task, progress)) => {
+                progress.note_asked(now);
+                let heard_before = progress.heard();
+                let waiters = vec![ask.waiter];
+                *self.on_route.entry(ask.key.route).or_default() += 1;
+                let flight = UnderWay { task, progress, heard_before, waiters, is_renewal };
+                self.under_way.insert(ask.key, flight);
+            }
+            Err(failure) => {
+                let _ = ask.waiter.reply.send(Err(failure));
+            }
+        }
+    }
+
+    fn start(&mut self, key: &Key, now: Instant) -> Result<(Id, Arc<Progress>), Failure> {
         let settings = self.current.load_full();
-        let key = ask.key.clone();
+        // A route of settings long gone: who waited so long is told, and asks again.
+        let road = settings.roads.find(key.route).ok_or_else(Failure::default)?.clone();
+        let progress = road.progress.clone();
+        let tries = self.on_route.get(&key.route).copied().unwrap_or_default();
+        if progress.is_out(now) && tries >= MAX_TRIES {
+            return Err(Failure::Remembered(Arc::new(Failure::Timeout)));
+        }
+        let key = key.clone();
         let task = self.tasks.spawn(async move {
-            let resolved = fly(&key, &settings).await;
+            let resolved = fly(&key, road.carrier.as_ref(), &settings).await;
             (key, resolved)
         });
-        let flight = UnderWay { task: task.id(), waiters: vec![ask.waiter], is_renewal };
-        self.under_way.insert(ask.key, flight);
+        Ok((task.id(), progress))
     }
 
     /// What landed is remembered before anybody is told, so that whoever asks next finds it.
     fn land(&mut self, key: &Key, resolved: &Resolved) {
-        let flight = self.under_way.remove(key);
+        let Some(flight) = self.under_way.remove(key) else { return };
+        let (progress, others) = (&flight.progress, self.leave_route(key.route));
         match resolved {
             Ok(entry) => {
-                self.memory.note_good(key);
+                progress.note_heard(others, Instant::now());
+                self.memory.note_good(key, progress);
                 self.cache.insert(key.clone(), entry.clone());
             }
-            // There is a good answer, and whoever comes when it is over is the first to ask.
-            Err(_) if flight.as_ref().is_some_and(|flight| flight.is_renewal) => {}
-            Err(Failure::Overloaded) => {}
-            Err(failure) => self.note_failure(key, failure),
+            Err(Failure::Overloaded) => progress.note_nothing(others),
+            Err(failure) => {
+                match failure.is_silence() {
+                    true => progress.note_silence(flight.heard_before, others),
+                    false => progress.note_heard(others, Instant::now()),
+                }
+                // There is a good answer yet, and whoever comes when it is over asks first.
+                if !flight.is_renewal {
+                    self.note_failure(key, progress, failure);
+                }
+            }
         }
-        for waiter in flight.map(|flight| flight.waiters).unwrap_or_default() {
+        for waiter in flight.waiters {
             // Whoever is gone has been answered by its deadline.
             let _ = waiter.reply.send(resolved.clone());
         }
     }
 
-    fn note_failure(&self, key: &Key, failure: &Failure) {
-        let (now, most) = (Instant::now(), self.current.load().bounds.stale);
-        let has_stale = self.cache.get(key).is_some_and(|entry| entry.is_stale(now, most));
+    fn note_failure(&self, key: &Key, progress: &Arc<Progress>, failure: &Failure) {
+        let (at, most) = (Instant::now(), self.current.load().bounds.stale);
+        let has_stale = self.cache.get(key).is_some_and(|entry| entry.is_stale(at, most));
         let least = if has_stale { RECHECK } else { Duration::ZERO };
-        self.memory.note_failure(key, failure.clone(), least, now);
+        self.memory.note_failure(key, progress, Setback { failure: failure.clone(), at, least });
     }
 
     fn crash(&mut self, id: Id) {
         tracing::error!("a flight ended by a defect of ours; its queries get SERVFAIL");
-        self.under_way.retain(|_, flight| flight.task != id);
+        let crashed = self.under_way.extract_if(|_, flight| flight.task == id);
+        for (key, flight) in crashed.collect::<Vec<_>>() {
+            flight.progress.note_nothing(self.leave_route(key.route));
+        }
+    }
+
+    /// Notes that a flight has ended; whether others on its route have not.
+    fn leave_route(&mut self, route: RouteId) -> Others {
+        match self.on_route.remove(&route) {
+            Some(number) if number > 1 => {
+                self.on_route.insert(route, number - 1);
+                Others::Wait
+            }
+            _ => Others::None,
+        }
     }
 }
 
-async fn fly(key: &Key, settings: &Settings) -> Resolved {
+async fn fly(key: &Key, carrier: &dyn Carrier, settings: &Settings) -> Resolved {
     // The carrier keeps this time itself; ours is for what may be stuck before it counts.
     let slack = settings.timeout + Duration::from_millis(500);
     let query = upstream_query(key);
-    let carried = timeout(slack, settings.carrier.carry(&query)).await;
+    let carried = timeout(slack, carrier.carry(&query)).await;
     let delivery = carried.unwrap_or(Err(Failure::Timeout))?;
     let Delivery { answer, age, server } = &delivery;
     let arrival = Arrival { answer, age: *age, at: Instant::now(), upstream: server.clone() };
@@ -190,11 +248,16 @@ mod tests {
 
     use super::*;
 
+    fn key(name: Name, wishes: bool) -> Key {
+        let route = RouteId::default();
+        Key { name, qtype: rtype::A, dnssec_ok: wishes, checking_disabled: wishes, route }
+    }
+
     #[test]
     fn r67_the_lengths_of_queries_tell_nothing_of_their_names() {
         for letters in 1..=63 {
             let name = Name::parse(&format!("{}.example", "a".repeat(letters))).unwrap();
-            let key = Key { name, qtype: rtype::A, dnssec_ok: false, checking_disabled: false };
+            let key = key(name, false);
 
             let query = upstream_query(&key);
 
@@ -207,7 +270,7 @@ mod tests {
     #[test]
     fn the_upstream_query_is_what_hickory_reads() {
         let name = Name::parse("www.example.com").unwrap();
-        let key = Key { name, qtype: rtype::A, dnssec_ok: true, checking_disabled: true };
+        let key = key(name, true);
 
         let message = Message::from_vec(&upstream_query(&key)).unwrap();
 

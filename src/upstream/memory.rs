@@ -1,20 +1,15 @@
 //! Failures go in, and for a while the same is not asked again (RFC 9520).
 //!
 //! A name whose own servers are broken fails alone, and is left in peace for longer each time.
-//! When the upstream is broken every name fails; that ends with its first good answer to anything.
+//! When an upstream is broken every name of its route fails; that ends with its first good answer
+//! to anything.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use moka::{policy::EvictionPolicy, sync};
 use tokio::time::Instant;
 
-use super::Failure;
+use super::{Failure, progress::Progress};
 use crate::cache::Key;
 
 /// First pause, doubled by each further failure (RFC 9520 section 3.2: at least one second).
@@ -38,24 +33,28 @@ const MAX_FAILURES: u64 = 8192;
 #[derive(Clone)]
 pub(super) struct Memory {
     failures: sync::Cache<Key, Arc<Remembered>>,
-    progress: Arc<Progress>,
-}
-
-/// How it goes with all names together.
-#[derive(Default)]
-struct Progress {
-    /// Good answers so far.
-    good: AtomicU64,
-    /// One more than there were at the last failure; zero before the first.
-    good_at_last_failure: AtomicU64,
 }
 
 struct Remembered {
     failure: Failure,
     pause: Duration,
     until: Instant,
-    /// Good answers there were, where the upstream was to blame: it ends with the next.
-    good_before: Option<u64>,
+    /// Where the upstream was to blame: good answers there were. It ends with the next.
+    blamed: Option<(Arc<Progress>, u64)>,
+}
+
+impl Remembered {
+    fn is_over(&self, now: Instant) -> bool {
+        let has_recovered = |(of, before): &(Arc<Progress>, u64)| of.good() != *before;
+        now >= self.until || self.blamed.as_ref().is_some_and(has_recovered)
+    }
+}
+
+/// A failure, when it was, and for how long it is to be remembered at least.
+pub(super) struct Setback {
+    pub(super) failure: Failure,
+    pub(super) at: Instant,
+    pub(super) least: Duration,
 }
 
 impl Memory {
@@ -68,35 +67,32 @@ impl Memory {
             .eviction_policy(EvictionPolicy::lru())
             .time_to_live(kept)
             .build();
-        Self { failures, progress: Arc::default() }
+        Self { failures }
     }
 
     /// The failure for which this is not asked again yet.
     pub(super) fn find(&self, key: &Key, now: Instant) -> Option<Failure> {
         let remembered = self.failures.get(key)?;
-        let good = self.progress.good.load(Ordering::Relaxed);
-        let is_over = remembered.good_before.is_some_and(|before| before != good);
-        (now < remembered.until && !is_over).then(|| remembered.failure.clone())
+        (!remembered.is_over(now)).then(|| remembered.failure.clone())
     }
 
-    /// Remembers a failure for at least so long.
-    pub(super) fn note_failure(&self, key: &Key, failure: Failure, least: Duration, now: Instant) {
-        let good = self.progress.good.load(Ordering::Relaxed);
-        let last = self.progress.good_at_last_failure.swap(good + 1, Ordering::Relaxed);
-        // Two failures with nothing good between them are the upstream's.
-        let good_before = (last == good + 1).then_some(good);
-        let longest = if good_before.is_some() { LONGEST_PAUSE_OF_ALL } else { LONGEST_PAUSE };
-        let previous = self.failures.get(key).filter(|last| now < last.until + LONGEST_PAUSE);
+    /// Remembers a failure of a key, whose route does so well.
+    pub(super) fn note_failure(&self, key: &Key, progress: &Arc<Progress>, setback: Setback) {
+        let Setback { failure, at, least } = setback;
+        let blamed = progress.note_failure().map(|good| (progress.clone(), good));
+        let longest = if blamed.is_some() { LONGEST_PAUSE_OF_ALL } else { LONGEST_PAUSE };
+        let previous = self.failures.get(key).filter(|last| at < last.until + LONGEST_PAUSE);
         let pause = previous.map_or(FIRST_PAUSE, |last| last.pause * 2).min(longest);
-        let until = now + pause.max(least);
+        let until = at + pause.max(least);
         let failure = Failure::Remembered(Arc::new(failure));
-        let remembered = Remembered { failure, pause, until, good_before };
+        let remembered = Remembered { failure, pause, until, blamed };
         self.failures.insert(key.clone(), Arc::new(remembered));
     }
 
-    /// Forgets the failures of a key that has a good answer, and all that were the upstream's.
-    pub(super) fn note_good(&self, key: &Key) {
-        self.progress.good.fetch_add(1, Ordering::Relaxed);
+    /// Forgets the failures of a key that has a good answer, and all of its route that were the
+    /// upstream's.
+    pub(super) fn note_good(&self, key: &Key, progress: &Progress) {
+        progress.note_good();
         self.failures.invalidate(key);
     }
 
@@ -113,41 +109,59 @@ mod tests {
     use blocker::Name;
 
     use super::*;
-    use crate::wire::rtype;
+    use crate::{route::RouteId, wire::rtype};
 
     fn key(name: &str) -> Key {
         let name = Name::parse(name).unwrap();
-        Key { name, qtype: rtype::A, dnssec_ok: false, checking_disabled: false }
+        let route = RouteId::default();
+        Key { name, qtype: rtype::A, dnssec_ok: false, checking_disabled: false, route }
+    }
+
+    fn setback(at: Instant) -> Setback {
+        Setback { failure: Failure::Timeout, at, least: Duration::ZERO }
     }
 
     #[test]
     fn what_may_be_asked_again_counts_until_it_has_a_good_answer() {
-        let memory = Memory::new();
+        let (memory, progress) = (Memory::new(), Arc::default());
         let now = Instant::now();
         let broken = key("broken.example");
-        memory.note_failure(&broken, Failure::Timeout, Duration::ZERO, now);
+        memory.note_failure(&broken, &progress, setback(now));
 
         let later = now + FIRST_PAUSE;
         assert!(memory.find(&broken, now).is_some() && memory.find(&broken, later).is_none());
         assert_eq!(memory.len(), 1);
-        memory.note_good(&key("www.example"));
+        memory.note_good(&key("www.example"), &progress);
         assert_eq!(memory.len(), 1);
-        memory.note_good(&broken);
+        memory.note_good(&broken, &progress);
         assert_eq!(memory.len(), 0);
     }
 
     #[test]
     fn a_full_memory_forgets_and_still_remembers_what_is_new() {
-        let memory = Memory::new();
+        let (memory, progress) = (Memory::new(), Arc::default());
         let now = Instant::now();
         for number in 0..MAX_FAILURES + 1000 {
-            let key = key(&format!("n{number}.example"));
-            memory.note_failure(&key, Failure::Timeout, Duration::ZERO, now);
+            memory.note_failure(&key(&format!("n{number}.example")), &progress, setback(now));
         }
 
         assert!(memory.len() <= MAX_FAILURES);
         let last = key(&format!("n{}.example", MAX_FAILURES + 999));
         assert!(memory.find(&last, now).is_some());
         assert!(memory.find(&key("n0.example"), now).is_none());
+    }
+
+    #[test]
+    fn a_good_answer_of_one_route_ends_nothing_of_another() {
+        let (memory, ours, theirs) = (Memory::new(), Arc::default(), Progress::default());
+        let (now, broken) = (Instant::now(), key("broken.example"));
+        for name in ["other.example", "broken.example"] {
+            memory.note_failure(&key(name), &ours, setback(now));
+        }
+
+        memory.note_good(&key("www.example"), &theirs);
+        assert!(memory.find(&broken, now).is_some());
+        memory.note_good(&key("www.example"), &ours);
+        assert!(memory.find(&broken, now).is_none());
     }
 }

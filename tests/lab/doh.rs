@@ -228,6 +228,7 @@ impl Fake {
         self
     }
 
+    /// Starts it; a lab does that for its own.
     pub(crate) async fn start(self) -> Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

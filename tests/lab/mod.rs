@@ -21,7 +21,7 @@ use dnsward::{
 use tempfile::TempDir;
 
 pub(crate) use ask::{Conversation, Reply, frame, question, receive_from};
-pub(crate) use doh::{Fake, Running as RunningFake, plain_client};
+pub(crate) use doh::{Fake, Running, plain_client};
 pub(crate) use hostile::{Expected, Hostility, POISON, TRICKS, Trick, VICTIM};
 pub(crate) use list_host::ListHost;
 pub(crate) use tls::{authority_pem, client_credentials};
@@ -39,7 +39,7 @@ pub(crate) struct LabBuilder {
 /// A running server, its upstreams and its directory.
 pub(crate) struct Lab {
     pub(crate) server: Server,
-    pub(crate) upstreams: Vec<doh::Running>,
+    pub(crate) upstreams: Vec<Running>,
     directory: TempDir,
     preamble: String,
 }
@@ -120,7 +120,7 @@ impl Lab {
 
     /// Requests that reached the first upstream.
     pub(crate) fn upstream_hits(&self) -> usize {
-        self.upstreams.first().map_or(0, doh::Running::hits)
+        self.upstreams.first().map_or(0, Running::hits)
     }
 
     /// A path in the lab's own directory.
@@ -168,13 +168,8 @@ pub(crate) fn list(name: &str, lines: &[&str]) -> String {
 }
 
 /// The keys that every lab sets, in dotted form so that tests can add to the same sections.
-fn preamble(
-    upstreams: &[doh::Running],
-    directory: &TempDir,
-    keeps_data: bool,
-    host: &str,
-) -> String {
-    let urls: Vec<String> = upstreams.iter().map(doh::Running::url).collect();
+fn preamble(upstreams: &[Running], directory: &TempDir, keeps_data: bool, host: &str) -> String {
+    let urls: Vec<String> = upstreams.iter().map(Running::url).collect();
     // Nobody listens on the discard port: a lab without upstream has one that cannot be reached.
     let urls = if urls.is_empty() { vec!["https://127.0.0.1:9/dns-query".into()] } else { urls };
     let ca = directory.path().join("ca.pem");

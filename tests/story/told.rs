@@ -64,6 +64,13 @@ impl Told {
         self
     }
 
+    /// In this time at most.
+    #[track_caller]
+    pub(crate) fn within(self, time: &str) -> Self {
+        assert!(self.took <= duration(time), "{} took {:?}", self.asked, self.took);
+        self
+    }
+
     /// Without waiting for anybody.
     #[track_caller]
     pub(crate) fn at_once(self) -> Self {

@@ -29,6 +29,8 @@ pub(crate) struct Upstream {
 struct Script {
     records: Vec<Record>,
     conduct: Conduct,
+    /// Zones whose servers conduct themselves in another way.
+    of_zones: Vec<(Name, Conduct)>,
     delay: Duration,
     reasons: Vec<(u16, String)>,
     is_validating: bool,
@@ -42,6 +44,7 @@ enum Conduct {
     Fail(ResponseCode),
     Unreachable,
     Silent,
+    Panic,
 }
 
 impl Upstream {
@@ -67,7 +70,24 @@ impl Upstream {
 
     /// Is well (again).
     pub(crate) fn recovers(&self) {
-        self.script().conduct = Conduct::Answer;
+        let mut script = self.script();
+        script.conduct = Conduct::Answer;
+        script.of_zones.clear();
+    }
+
+    /// Says nothing about names in this zone.
+    pub(crate) fn falls_silent_about(&self, zone: &str) {
+        self.script().of_zones.push((to_name(zone), Conduct::Silent));
+    }
+
+    /// Cannot be reached for names in this zone.
+    pub(crate) fn dies_for(&self, zone: &str) {
+        self.script().of_zones.push((to_name(zone), Conduct::Unreachable));
+    }
+
+    /// Brings its carrier down with every query.
+    pub(crate) fn is_a_defect(&self) {
+        self.script().conduct = Conduct::Panic;
     }
 
     /// Cannot be reached.
@@ -120,11 +140,12 @@ impl Carrier for Upstream {
         Box::pin(async move {
             sleep(script.delay).await;
             let query = Message::from_vec(query).unwrap();
-            let answer = match script.conduct {
+            let answer = match script.conduct_for(&query.queries[0].name) {
                 Conduct::Answer => script.answer(&query),
                 Conduct::Fail(rcode) => script.reply(&query, rcode),
                 Conduct::Unreachable => return Err(Failure::Unreachable),
                 Conduct::Silent => std::future::pending().await,
+                Conduct::Panic => panic!("as the story says"),
             };
             let answer = answer.to_vec().unwrap();
             Ok(Delivery { answer, age: Duration::ZERO, server: Arc::from("story") })
@@ -169,6 +190,11 @@ impl Script {
             answer.add_authority(Record::from_rdata(zone, 60, RData::SOA(soa)));
         }
         answer
+    }
+
+    fn conduct_for(&self, name: &Name) -> Conduct {
+        let of_zone = self.of_zones.iter().find(|(zone, _)| zone.zone_of(name));
+        of_zone.map_or(self.conduct, |(_, conduct)| *conduct)
     }
 
     fn find<'s>(

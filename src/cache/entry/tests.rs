@@ -12,7 +12,7 @@ use hickory_proto::{
 };
 
 use super::*;
-use crate::wire::rtype;
+use crate::{route::RouteId, wire::rtype};
 
 const BOUNDS: Bounds = Bounds {
     min: Duration::ZERO,
@@ -74,7 +74,8 @@ enum Dnssec {
 fn take_in_for(answer: &[u8], qtype: u16, age: u64, dnssec: Dnssec) -> Result<Entry, Unusable> {
     let name = Name::parse("www.example").unwrap();
     let dnssec_ok = dnssec == Dnssec::Asked;
-    let key = Key { name, qtype, dnssec_ok, checking_disabled: false };
+    let route = RouteId::default();
+    let key = Key { name, qtype, dnssec_ok, checking_disabled: false, route };
     let age = Duration::from_secs(age);
     let arrival = Arrival { answer, age, at: Instant::now(), upstream: Arc::from("") };
     Entry::new(&key, &arrival, &BOUNDS)

@@ -60,6 +60,8 @@ impl Lines {
         if let Some(failure) = &lookup.failed_lately {
             self.add("lately", [format!("failed, and is not tried again at once: {failure}")]);
         }
+        let route = |domain| format!("that of {domain}, by upstream.routes");
+        self.add("route", lookup.route.as_ref().map(route));
         self.add("upstreams", lookup.upstreams.iter().map(server_line));
     }
 }

@@ -30,6 +30,11 @@ impl Judged {
         Self { step: Step::new(name, None, Vec::new()), ruling: None }
     }
 
+    /// A step that has something to say, and decides nothing.
+    pub(super) fn remarked(name: StepName, note: String) -> Self {
+        Self { step: Step::new(name, Some(note), Vec::new()), ruling: None }
+    }
+
     /// The same, told of the host whose encryption key a name is.
     pub(super) fn about_key_of(mut self, host: &Name) -> Self {
         if !self.step.findings.is_empty() {
