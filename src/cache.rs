@@ -3,22 +3,31 @@
 //! Holds clean upstream answers only, for all clients alike, and never a block: what a client may
 //! see is decided anew on every hit, so a new rule counts with the next query.
 
+mod archive;
 mod entry;
+mod flush;
+mod keep;
 
 use std::{
     hash::{Hash, Hasher},
     iter::successors,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use blocker::Name;
-use moka::{Expiry, ops::compute::Op, sync};
+use moka::{Expiry, notification::RemovalCause, ops::compute::Op, sync};
 use tokio::time::Instant;
 
 pub use entry::{
-    Arrival, Bounds, Entry, Link, Reason, Targets, Unusable, UpstreamBlock, is_usable,
+    Arrival, Bounds, Entry, Link, Noted, Reason, Targets, Unusable, UpstreamBlock, is_usable,
 };
+
+pub use archive::{Damage, Moment};
+pub use keep::Terms;
 
 use crate::{query::Query, route::RouteId};
 
@@ -66,6 +75,11 @@ impl Key {
     fn of_name(&self, name: Name) -> Self {
         Self { name, qtype: NO_TYPE, ..*self }
     }
+
+    /// Whether it is of an answer, and not of what is noted of a name.
+    fn is_of_answer(&self) -> bool {
+        self.qtype != NO_TYPE
+    }
 }
 
 impl Hash for Key {
@@ -83,19 +97,38 @@ impl Hash for Key {
 #[derive(Clone)]
 pub struct Cache {
     entries: sync::Cache<Key, Arc<Entry>>,
+    counts: Arc<Counts>,
+}
+
+/// What has happened to a cache.
+#[derive(Debug, Default)]
+struct Counts {
+    /// Answers that were taken in.
+    inserted: AtomicU64,
+    /// Answers that left for want of room.
+    evicted: AtomicU64,
+    /// Times that something was forgotten on wish.
+    flushed: AtomicU64,
 }
 
 impl Cache {
     /// An empty cache; when it is full, what is asked for least leaves first.
     pub fn new(max_bytes: u64) -> Self {
+        let counts = Arc::<Counts>::default();
+        let evicted = counts.clone();
         let entries = sync::Cache::builder()
             .max_capacity(max_bytes)
+            .eviction_listener(move |_, _, cause| {
+                if cause == RemovalCause::Size {
+                    evicted.evicted.fetch_add(1, Ordering::Relaxed);
+                }
+            })
             .weigher(|_: &Key, entry: &Arc<Entry>| {
                 u32::try_from(OVERHEAD + entry.memory()).unwrap_or(u32::MAX)
             })
             .expire_after(UntilUseless)
             .build();
-        Self { entries }
+        Self { entries, counts }
     }
 
     /// The last answer for a key, be it still good or not.
@@ -129,6 +162,7 @@ impl Cache {
 
     /// Remembers an answer in place of the one before; one without a time to live only ends that.
     pub fn insert(&self, key: Key, entry: Arc<Entry>) {
+        self.counts.inserted.fetch_add(1, Ordering::Relaxed);
         if entry.denies_name(entry.stored()) {
             self.entries.insert(key.of_name(key.name), entry.clone());
         } else {
@@ -149,6 +183,28 @@ impl Cache {
     /// Bytes held, as they count against the limit.
     pub fn bytes(&self) -> u64 {
         self.entries.weighted_size()
+    }
+
+    /// Bytes that it may hold.
+    pub fn max_bytes(&self) -> u64 {
+        self.entries.policy().max_capacity().unwrap_or(u64::MAX)
+    }
+
+    /// Answers that left for want of room.
+    pub fn evicted(&self) -> u64 {
+        self.counts.evicted.load(Ordering::Relaxed)
+    }
+
+    /// Answers that were taken in.
+    pub fn inserted(&self) -> u64 {
+        self.counts.inserted.load(Ordering::Relaxed)
+    }
+
+    /// When the oldest answer was taken in. Looks at all of them, and before that does what moka has
+    /// put off, so that the numbers above are right: for who has time.
+    pub fn oldest(&self) -> Option<Instant> {
+        self.entries.run_pending_tasks();
+        self.entries.iter().map(|(_, entry)| entry.stored()).min()
     }
 }
 

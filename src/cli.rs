@@ -1,5 +1,6 @@
 //! Arguments go in, an exit code comes out: one file for each command.
 
+mod cache;
 mod check;
 mod client;
 mod control;
@@ -121,6 +122,11 @@ enum Command {
         #[command(subcommand)]
         what: ListsCommand,
     },
+    /// Say how the cache does, make it forget
+    Cache {
+        #[command(subcommand)]
+        what: CacheCommand,
+    },
     /// Ask the running server whether it answers
     Healthcheck {
         #[command(flatten)]
@@ -160,6 +166,26 @@ enum ListsCommand {
     Search {
         #[command(flatten)]
         request: search::Request,
+        #[command(flatten)]
+        reach: Reach,
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum CacheCommand {
+    /// Say what it holds and how often that was of use
+    Stats {
+        #[command(flatten)]
+        reach: Reach,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Forget every answer and failure, or those of a name and of all names below it
+    Flush {
+        /// The name; answers to other names that lead there by an alias are forgotten too
+        name: Option<String>,
         #[command(flatten)]
         reach: Reach,
         #[command(flatten)]
@@ -279,6 +305,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             ListsCommand::Status { reach, form } => lists::status(&reach, form),
             ListsCommand::Update { reach, form } => lists::update(&reach, form),
             ListsCommand::Search { request, reach, form } => search::run(&request, &reach, form),
+        },
+        Command::Cache { what } => match what {
+            CacheCommand::Stats { reach, form } => cache::stats(&reach, form),
+            CacheCommand::Flush { name, reach, form } => {
+                cache::flush(name.as_deref(), &reach, form)
+            }
         },
         Command::Healthcheck { server } => healthcheck::run(&server),
         Command::HashPassword => password::run(),

@@ -5,14 +5,21 @@
 //! serves all the same, so a place that cannot be had is a warning.
 
 mod access;
+mod cache;
 mod routes;
 mod socket;
 mod status;
 
 use std::sync::Arc;
 
-use crate::{lists::ListStore, metrics::Health, pipeline::Pipeline, server::Publisher};
+use crate::{
+    lists::ListStore,
+    metrics::Health,
+    pipeline::Pipeline,
+    server::{KeptCache, Publisher},
+};
 
+pub use cache::{CacheStats, Flushed};
 pub use socket::SocketError;
 pub use status::{Lists, Queries, Status, Upstream};
 
@@ -24,4 +31,5 @@ pub(crate) struct Control {
     pub(crate) lists: Arc<ListStore>,
     pub(crate) health: Arc<Health>,
     pub(crate) publisher: Arc<Publisher>,
+    pub(crate) kept: Arc<KeptCache>,
 }

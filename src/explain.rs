@@ -28,6 +28,8 @@ pub use lookup::{Cached, Lookup, PrivateAddresses, Server};
 pub use search::{Found, search};
 pub use subject::{Subject, SubjectError};
 
+pub(crate) use subject::parse_name;
+
 /// What explanations are made of.
 #[derive(Clone, Copy)]
 pub struct Explainer<'s> {

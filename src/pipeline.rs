@@ -173,7 +173,12 @@ impl Worker {
         let recall = self.recall(snapshot, asked.now);
         let known = match arrived {
             Some((key, resolved)) if key == path.key => Some(recall.settle(&key, resolved)),
-            _ => recall.known(&path.key),
+            _ => {
+                if self.front.borrow_mut().take_demand(asked) {
+                    recall.note_demand(&path.key);
+                }
+                recall.known(&path.key)
+            }
         };
         let Some(known) = known else { return Err(path.key) };
         Ok(match known {

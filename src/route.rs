@@ -48,6 +48,13 @@ impl RouteId {
     }
 }
 
+/// The number that it was told by.
+impl From<u64> for RouteId {
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 impl fmt::Debug for RouteId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RouteId({:016x})", self.0)

@@ -5,6 +5,7 @@ mod bind;
 pub(crate) mod drain;
 mod holder;
 mod http;
+mod kept_cache;
 mod publish;
 mod sockets;
 mod state;
@@ -31,6 +32,7 @@ pub use drain::Drain;
 pub use state::{FirstPassword, PasswordProblem};
 
 pub(crate) use holder::Holder;
+pub(crate) use kept_cache::KeptCache;
 pub(crate) use publish::Publisher;
 
 use drain::DrainTrigger;
@@ -68,6 +70,7 @@ pub struct Server {
     publisher: Arc<Publisher>,
     health: Arc<Health>,
     data_plane: DataPlane,
+    kept: Arc<KeptCache>,
     drain: DrainTrigger,
     tasks: JoinSet<()>,
 }
@@ -103,6 +106,8 @@ impl Server {
         let (drain, watch) = drain::channel();
         let seats = Arc::new(Seats::new(pipeline.metrics.clone()));
         threads::start_upstream(engine)?;
+        let kept = KeptCache::new(pipeline.clone());
+        kept.restore().await;
         let data_plane = DataPlane::start(sockets.dns, &pipeline, &seats, &watch)?;
 
         let lists = Arc::new(ListStore::new(&config, pipeline.upstream.clone()));
@@ -114,6 +119,7 @@ impl Server {
             lists: lists.clone(),
             health: health.clone(),
             publisher: publisher.clone(),
+            kept: kept.clone(),
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(pipeline.upstream.addresses().keep());
@@ -133,7 +139,8 @@ impl Server {
         let (keeper, watch) = (publisher.clone(), publisher.clone());
         tasks.spawn(async move { keeper.keep_lists_current().await });
         tasks.spawn(async move { watch.keep_schedules().await });
-        Ok(Self { addresses, first_password, publisher, health, data_plane, drain, tasks })
+        tasks.spawn(kept.clone().run());
+        Ok(Self { addresses, first_password, publisher, health, data_plane, kept, drain, tasks })
     }
 
     /// Where it can be reached.
@@ -166,7 +173,8 @@ impl Server {
         self.publisher.lists_loaded().await;
     }
 
-    /// Ends in order: not ready, sockets read until empty, queries in flight answered, at most 5 s.
+    /// Ends in order: not ready, sockets read until empty, queries in flight answered, at most 5 s;
+    /// then what is remembered is written, where it is to be kept.
     pub async fn shut_down(mut self) {
         self.health.drain();
         self.drain.start();
@@ -176,6 +184,7 @@ impl Server {
         } else {
             tracing::warn!("some queries are left without an answer after 5 s");
         }
+        self.kept.finish().await;
         self.tasks.shutdown().await;
     }
 }

@@ -138,6 +138,15 @@ impl Upstream {
         }
     }
 
+    /// Starts a flight that nobody waits for, for an answer that has expired; does nothing where
+    /// half of the places are taken.
+    pub fn refresh(&self, key: Key) {
+        if let Some(place) = self.places.spare() {
+            // Where it cannot take off, the next who asks says so.
+            let _ = self.send(key, place, None);
+        }
+    }
+
     fn send(&self, key: Key, place: Place, replaces: Option<Instant>) -> Result<Flight, Failure> {
         let (reply, landing) = oneshot::channel();
         let (now, settings) = (Instant::now(), self.current.load());
@@ -153,6 +162,11 @@ impl Upstream {
     /// The failure of a flight so short a time ago that another must not take off yet.
     pub fn failed_lately(&self, key: &Key, now: Instant) -> Option<Failure> {
         self.memory.find(key, now)
+    }
+
+    /// Forgets the failures of a name and of all below it; how many there were.
+    pub fn forget_failures(&self, name: &Name) -> u64 {
+        self.memory.forget(name)
     }
 
     /// Takes over new settings; flights under way end with the old ones. Connections and what is

@@ -9,6 +9,7 @@ mod access;
 mod admin;
 mod answers;
 mod blocking;
+mod caching;
 mod cli;
 mod compiled;
 mod conformance;

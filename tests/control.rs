@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// No port that another server could have.
-const PORTS: &str = "dns.listen = ['127.0.0.1:0']\nadmin.listen = ''\nmetrics.listen = ''\n";
+pub(crate) const PORTS: &str =
+    "dns.listen = ['127.0.0.1:0']\nadmin.listen = ''\nmetrics.listen = ''\n";
 
 /// An upstream that is nobody.
 const NOBODY: &str =
@@ -23,6 +24,8 @@ pub(crate) struct Daemon {
     /// Kept open: a server that cannot write its log has other worries.
     _log: BufReader<ChildStderr>,
     serving: Value,
+    /// What it said before that.
+    pub(crate) said: Vec<Value>,
     directory: TempDir,
 }
 
@@ -38,10 +41,12 @@ impl Daemon {
         Self::start_in(tempfile::tempdir().unwrap(), &config)
     }
 
-    fn start_in(directory: TempDir, config: &str) -> Self {
+    /// Starts in a directory, where an earlier server may have left something.
+    pub(crate) fn start_in(directory: TempDir, config: &str) -> Self {
         std::fs::write(directory.path().join("dnsward.toml"), config).unwrap();
         let mut child = serve(directory.path()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut said = Vec::new();
         let serving = loop {
             let mut line = String::new();
             assert_ne!(log.read_line(&mut line).unwrap(), 0, "it has ended");
@@ -49,8 +54,9 @@ impl Daemon {
             if event["message"] == "serving" {
                 break event;
             }
+            said.push(event);
         };
-        Self { child: Running(child), _log: log, serving, directory }
+        Self { child: Running(child), _log: log, serving, said, directory }
     }
 
     /// Runs a command beside its settings.
@@ -86,13 +92,18 @@ impl Daemon {
     }
 
     /// Ends at once, as after a loss of power; the directory stays.
-    fn kill(mut self) -> TempDir {
+    pub(crate) fn kill(mut self) -> TempDir {
         self.child.0.kill().unwrap();
         self.child.0.wait().unwrap();
         std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap())
     }
 
-    /// Ends in order.
+    /// Ends in order; the directory stays.
+    pub(crate) fn end(mut self) -> TempDir {
+        self.terminate();
+        std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap())
+    }
+
     fn terminate(&mut self) {
         let pid = self.child.0.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());

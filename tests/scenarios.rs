@@ -8,3 +8,4 @@ mod no_such_name;
 mod outage;
 mod renewed;
 mod stale;
+mod stale_at_once;

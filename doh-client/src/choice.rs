@@ -28,7 +28,7 @@ pub(crate) struct Look {
 pub(crate) enum Standing {
     /// Nothing speaks against it.
     Fit,
-    /// It wants fewer queries, or has as many as it may have.
+    /// It wants fewer queries, has as many as it may have, or could not be reached a moment ago.
     Busy,
     /// Its breaker is open, and has been or will be half-open at this moment.
     Open(Instant),

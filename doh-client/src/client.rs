@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use crate::budget::Purse;
 use crate::builder::ClientBuilder;
 use crate::choice::Dice;
 use crate::error::Error;
-use crate::ledger::{Errand, IsAtRisk, Ledger};
+use crate::ledger::{Errand, Ledger, Warmth};
 use crate::message::Query;
 use crate::race::{Asking, Race, Servers, Terms};
 use crate::server::Server;
@@ -75,7 +76,8 @@ impl Client {
     pub async fn exchange(&self, query: &[u8]) -> Result<Exchange, Error> {
         let query = Query::parse(query).map_err(Error::NotAQuery)?;
         let question = Question { query, upstreams: &self.upstreams, extras: &self.extras };
-        Race::new(question, self.terms).run().await
+        let mut race = Race::new(question, self.terms);
+        race.run().await
     }
 
     /// The servers in the order they were given, to which [`Exchange::server`] is an index.
@@ -159,8 +161,8 @@ impl Servers for Question<'_> {
         &self.extras.dice
     }
 
-    fn is_at_risk(&self, server: usize) -> IsAtRisk {
-        self.upstream(server).is_at_risk()
+    fn warmth(&self, server: usize, now: Instant) -> Warmth {
+        self.upstream(server).warmth(now)
     }
 
     fn ask(&self, server: usize, errand: Errand) -> Asking {

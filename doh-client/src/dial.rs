@@ -62,6 +62,7 @@ pub(crate) struct Dialer {
     proxy: Option<Arc<Proxy>>,
     order: Mutex<Order>,
     template: Arc<Template>,
+    tolerance: Arc<stream::Tolerance>,
     witness: Witness,
 }
 
@@ -85,7 +86,8 @@ impl Dialer {
         witness: Witness,
     ) -> Self {
         let template = Arc::new(Template::new(&server));
-        Self { server, addresses, tls, proxy: None, order: Mutex::default(), template, witness }
+        let (order, tolerance) = (Mutex::default(), Arc::default());
+        Self { server, addresses, tls, proxy: None, order, template, tolerance, witness }
     }
 
     /// Dials through a proxy, if there is one.
@@ -123,6 +125,14 @@ impl Dialer {
         outcome
     }
 
+    /// Forgets what was learned of the ways to the server: they may be others now.
+    pub(crate) fn forget_paths(&self) {
+        *self.order() = Order::default();
+        if let Some(tls) = &self.tls {
+            tls.forget_path();
+        }
+    }
+
     async fn connect(&self, targets: Vec<Target>) -> Result<Link, Failure> {
         let opened = self.open(targets).await?;
         let (address, tcp, target) = (opened.address, opened.took, opened.target.clone());
@@ -148,7 +158,8 @@ impl Dialer {
                 Link::Http(http::Link::open(wire, template, witness).await?)
             }
             Protocol::Tls | Protocol::Tcp | Protocol::Udp => {
-                Link::Stream(stream::Link::open(wire, witness))
+                let tolerance = Arc::clone(&self.tolerance);
+                Link::Stream(stream::Link::open(wire, tolerance, witness))
             }
         })
     }
@@ -304,7 +315,8 @@ async fn dial_one(address: SocketAddr) -> Dialled {
     // Queries are small and never followed by more: waiting to fill a packet only delays them.
     tcp.set_nodelay(true).map_err(failure)?;
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    socket2::SockRef::from(&tcp).set_tcp_user_timeout(Some(USER_TIMEOUT)).map_err(failure)?;
+    // Some sandboxes do not know it, which costs time but no answer.
+    let _ = socket2::SockRef::from(&tcp).set_tcp_user_timeout(Some(USER_TIMEOUT));
     Ok((tcp, address))
 }
 

@@ -53,6 +53,8 @@ pub(crate) struct Verdict {
     pub(crate) throttled: Option<Duration>,
     /// Whether somebody has to change something before it can work.
     pub(crate) is_hopeless: bool,
+    /// Whether it worked until now, as far as is known.
+    pub(crate) is_news: bool,
 }
 
 impl Record {
@@ -84,7 +86,7 @@ impl Record {
             was_asked: false,
             cost: self.pace.cost(now, queries),
             is_due: self.breaker.is_due(now),
-            is_untried: self.pace.is_untried(),
+            is_untried: self.health == Health::Untried,
         }
     }
 
@@ -144,7 +146,11 @@ impl Record {
         jitter: f64,
     ) -> Verdict {
         let weight = Weight::of(&failure);
-        let mut verdict = Verdict { is_hopeless: weight == Weight::All, ..Verdict::default() };
+        let mut verdict = Verdict {
+            is_hopeless: weight == Weight::All,
+            is_news: self.breaker.state() == Change::Closed,
+            ..Verdict::default()
+        };
         if let Failure::Throttled { after, .. } = &failure {
             verdict.throttled = Some(self.room.narrow(now, asked_at, *after));
             // Who complains is there.

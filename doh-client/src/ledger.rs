@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 use tracing::{debug, error, info, warn};
 
-use crate::choice::{Dice, Look};
+use crate::choice::{Dice, Look, Standing};
 use crate::error::{Chain, Failure};
 use crate::health::{Entry, IsGood, Record, Verdict, next_step};
 use crate::message::Merit;
@@ -20,10 +20,13 @@ use crate::upstream::Reply;
 /// Bounds of the time after which another server is asked too: sooner would be in vain, as answers
 /// that are not in a cache take as long, later would be felt.
 const SOONEST_HEDGE: Duration = Duration::from_millis(50);
-const LATEST_HEDGE: Duration = Duration::from_millis(400);
+pub(crate) const LATEST_HEDGE: Duration = Duration::from_millis(400);
 
 /// The same where the connection may be dead: nothing came in over it for a while.
 const SOONEST_HEDGE_AT_RISK: Duration = Duration::from_millis(30);
+
+/// What opening a connection takes: one round trip for TCP and one for TLS 1.3.
+const ROUND_TRIPS_OF_CONNECT: u32 = 2;
 
 /// What is written down of one server.
 pub(crate) struct Ledger {
@@ -43,11 +46,17 @@ pub(crate) struct Errand {
     pub(crate) deadline: Instant,
 }
 
-/// Whether a connection was silent for so long that it may be dead.
+/// What can be seen of the connections to a server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum IsAtRisk {
-    Yes,
-    No,
+pub(crate) enum Warmth {
+    /// One is open.
+    Warm,
+    /// They were silent for so long that they may be dead.
+    Doubtful,
+    /// None is open.
+    Cold,
+    /// None is open, and the last attempt to open one has failed only just.
+    Unreachable,
 }
 
 impl Ledger {
@@ -81,19 +90,33 @@ impl Ledger {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn look(&self, now: Instant) -> Look {
-        self.record().look(now)
+    /// What counts when somebody is to be asked: a connect makes a server so much dearer, and one
+    /// that has failed has others asked first.
+    pub(crate) fn look(&self, now: Instant, warmth: Warmth) -> Look {
+        let mut look = self.record().look(now);
+        if matches!(warmth, Warmth::Cold | Warmth::Unreachable) {
+            look.cost *= f64::from(1 + ROUND_TRIPS_OF_CONNECT);
+        }
+        if warmth == Warmth::Unreachable {
+            look.standing = look.standing.max(Standing::Busy);
+        }
+        look
     }
 
     /// How long to wait for an answer before somebody else is asked too.
-    pub(crate) fn hedge_after(&self, is_at_risk: IsAtRisk) -> Duration {
+    pub(crate) fn hedge_after(&self, warmth: Warmth) -> Duration {
         let record = self.record();
-        let usual = record.percentile().unwrap_or(LATEST_HEDGE).clamp(SOONEST_HEDGE, LATEST_HEDGE);
-        match (is_at_risk, record.round_trip()) {
-            (IsAtRisk::Yes, Some(round_trip)) => {
-                usual.min(round_trip.mul_f64(1.5).max(SOONEST_HEDGE_AT_RISK))
+        let (Some(percentile), Some(round_trip)) = (record.percentile(), record.round_trip())
+        else {
+            return LATEST_HEDGE;
+        };
+        let usual = percentile.clamp(SOONEST_HEDGE, LATEST_HEDGE);
+        match warmth {
+            Warmth::Warm => usual,
+            Warmth::Doubtful => usual.min(round_trip.mul_f64(1.5).max(SOONEST_HEDGE_AT_RISK)),
+            Warmth::Cold | Warmth::Unreachable => {
+                (usual + round_trip * ROUND_TRIPS_OF_CONNECT).min(LATEST_HEDGE)
             }
-            _ => usual,
         }
     }
 
@@ -210,10 +233,10 @@ impl Ledger {
         }
     }
 
-    /// One line when a server is left alone; what it does after that is of use to few.
+    /// One line when a server is left alone, and none when it still fails after that.
     fn log_failure(&self, verdict: Verdict, failure: &Failure) {
         let (server, error) = (&self.name, Chain(failure));
-        if verdict.breaker != Some(Breaker::Open) {
+        if verdict.breaker != Some(Breaker::Open) || !verdict.is_news {
             debug!(%server, %error, "server failed");
         } else if verdict.is_hopeless {
             let next = next_step(failure);

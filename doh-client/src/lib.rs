@@ -40,9 +40,10 @@
 //! | `error` | what went wrong, whose fault it is, whether a retry helps |
 //!
 //! Four kinds of task may outlive the exchange that starts them: opening a connection (1.5 s at
-//! most), driving it (until the server or the last clone of the [`Client`] is gone), hearing
-//! out a server that was too late (until the time for its exchange is over, or 3 s), and keeping
-//! the addresses of a host current that has to be looked up (until the last clone is gone).
+//! most), driving it (until the server or the last clone of the [`Client`] is gone, and 10 s more
+//! for answers that nobody waits for), hearing out a server that was too late (until the time for
+//! its exchange is over, or 3 s), and keeping the addresses of a host current that has to be looked
+//! up (until the last clone is gone).
 
 mod addresses;
 mod bootstrap;

@@ -173,6 +173,7 @@ impl Pool {
     /// Replaces all connections: at once and before they go if the server is in use, otherwise with
     /// the next query.
     pub(crate) fn network_changed(self: &Arc<Self>) {
+        self.dialer.forget_paths();
         let now = Instant::now();
         let mut state = self.state();
         let is_in_use = state.asked_at.is_some_and(|at| now < at + IN_USE);

@@ -14,7 +14,7 @@ use crate::choice::{Choice, Dice, Look, Standing, choose};
 use crate::client::Exchange;
 use crate::dial::SILENCE_LIMIT;
 use crate::error::{Error, Failure, ServerFailure};
-use crate::ledger::{Errand, IsAtRisk, Ledger};
+use crate::ledger::{Errand, LATEST_HEDGE, Ledger, Warmth};
 use crate::message::Merit;
 use crate::observer::{Budget, SendKind};
 use crate::upstream::Reply;
@@ -65,8 +65,8 @@ pub(crate) trait Servers {
     fn purse(&self) -> &Purse;
     /// What decides where nothing else does.
     fn dice(&self) -> &Dice;
-    /// Whether the connections to one may be dead.
-    fn is_at_risk(&self, server: usize) -> IsAtRisk;
+    /// What can be seen of the connections to one.
+    fn warmth(&self, server: usize, now: Instant) -> Warmth;
     /// Asks one; the future works without the race.
     fn ask(&self, server: usize, errand: Errand) -> Asking;
 }
@@ -114,7 +114,8 @@ impl<S: Servers> Race<S> {
     }
 
     /// Asks until there is a good answer, nobody is left to ask, or the time is over.
-    pub(crate) async fn run(mut self) -> Result<Exchange, Error> {
+    /// By reference, as a future that owns what it runs on holds it twice.
+    pub(crate) async fn run(&mut self) -> Result<Exchange, Error> {
         self.start();
         let mut alarm = pin!(sleep_until(self.alarm()));
         loop {
@@ -213,7 +214,7 @@ impl<S: Servers> Race<S> {
     }
 
     /// Asks a second server beside a slow one; the slow one itself, over another connection, where
-    /// there is nobody else and its connection may be dead.
+    /// there is nobody else and its connection may be dead. That shows by and by.
     fn hedge(&mut self, now: Instant) {
         let Some(slow) = self.sends.last_hopeful() else { return };
         let is_fit = |look: &Look| look.standing == Standing::Fit;
@@ -222,10 +223,14 @@ impl<S: Servers> Race<S> {
         });
         let left = self.deadline.saturating_duration_since(now);
         let same = || {
-            let may_be_dead = self.servers.is_at_risk(slow) == IsAtRisk::Yes;
-            (may_be_dead && is_fit(&self.servers.ledger(slow).look(now))).then_some(slow)
+            let warmth = self.servers.warmth(slow, now);
+            let is_fit = is_fit(&self.servers.ledger(slow).look(now, warmth));
+            (warmth == Warmth::Doubtful && is_fit).then_some(slow)
         };
-        let Some(server) = other.map(|choice| choice.server).or_else(same) else { return };
+        let Some(server) = other.map(|choice| choice.server).or_else(same) else {
+            self.hedge_at = Some(now + LATEST_HEDGE);
+            return;
+        };
         if self.sends.is_full() || !self.servers.ledger(server).can_answer_within(left) {
             return;
         }
@@ -279,7 +284,10 @@ impl<S: Servers> Race<S> {
         let now = Instant::now();
         let look = |server| {
             let was_asked = self.sends.last_to(server).is_some();
-            let look = Look { was_asked, ..self.servers.ledger(server).look(now) };
+            let look = Look {
+                was_asked,
+                ..self.servers.ledger(server).look(now, self.servers.warmth(server, now))
+            };
             may_ask(server, &look).then_some(look)
         };
         choose(self.servers.count(), look, self.servers.dice())
@@ -294,8 +302,9 @@ impl<S: Servers> Race<S> {
     fn plan_hedge(&mut self, server: usize) {
         let ledger = self.servers.ledger(server);
         if self.terms.hedge == Hedge::Adaptive && !ledger.is_metered() {
-            let after = ledger.hedge_after(self.servers.is_at_risk(server));
-            self.hedge_at = Some(Instant::now() + after);
+            let now = Instant::now();
+            let after = ledger.hedge_after(self.servers.warmth(server, now));
+            self.hedge_at = Some(now + after);
         }
     }
 

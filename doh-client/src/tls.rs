@@ -156,6 +156,11 @@ impl Tls {
         !is_luck
     }
 
+    /// Knows nothing any more of the way to the server.
+    pub(crate) fn forget_path(&self) {
+        *self.large() = Large::default();
+    }
+
     fn large(&self) -> MutexGuard<'_, Large> {
         self.large.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -278,6 +283,9 @@ mod tests {
         let day = Duration::from_hours(24);
         assert_eq!(tls.keys(now + day - Duration::from_secs(1)), Keys::Classical);
         assert_eq!(tls.keys(now + day), Keys::PostQuantum);
+
+        tls.forget_path();
+        assert_eq!(tls.keys(now), Keys::PostQuantum);
     }
 
     #[test]

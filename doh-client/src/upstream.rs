@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use crate::addresses::Addresses;
 use crate::builder::BuildError;
 use crate::choice::Dice;
 use crate::dial::Dialer;
 use crate::error::Failure;
-use crate::ledger::{Errand, IsAtRisk, Ledger};
+use crate::ledger::{Errand, Ledger, Warmth};
 use crate::message::{Merit, Query};
 use crate::observer::Witness;
 use crate::pool::Pool;
@@ -91,8 +92,15 @@ impl Upstream {
         &self.ledger
     }
 
-    pub(crate) fn is_at_risk(&self) -> IsAtRisk {
-        if self.road.pool().is_at_risk() { IsAtRisk::Yes } else { IsAtRisk::No }
+    pub(crate) fn warmth(&self, now: Instant) -> Warmth {
+        match self.road.pool().is_open() {
+            true if self.road.pool().is_at_risk() => Warmth::Doubtful,
+            true => Warmth::Warm,
+            false if self.road.pool().next_connect().is_some_and(|at| now < at) => {
+                Warmth::Unreachable
+            }
+            false => Warmth::Cold,
+        }
     }
 
     /// Asks the server.

@@ -5,21 +5,17 @@
 //! upstream laid out its names. Types we do not know keep their data to the octet.
 
 mod chain;
+mod demand;
 mod filtered;
 mod lifetime;
 mod private;
 mod reason;
+mod restored;
 mod targets;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use blocker::Name;
 use hickory_proto::{
@@ -28,6 +24,8 @@ use hickory_proto::{
     serialize::binary::BinDecodable as _,
 };
 use tokio::time::Instant;
+
+use demand::Demand;
 
 use crate::{
     answer::{Rcode, seconds},
@@ -38,6 +36,7 @@ use crate::{
 pub use filtered::UpstreamBlock;
 pub use lifetime::Bounds;
 pub use reason::Reason;
+pub use restored::Noted;
 pub use targets::Targets;
 
 /// What stale answers say (RFC 8767 section 4): short, so that clients soon ask again.
@@ -46,9 +45,6 @@ const STALE_TTL: u32 = 30;
 /// Extended DNS Errors of stale answers (RFC 8914 sections 4.4 and 4.20).
 const STALE_ANSWER: u16 = 3;
 const STALE_NXDOMAIN: u16 = 19;
-
-/// Hits in the last tenth of an answer's life that make it worth a question before it expires.
-const POPULAR: u32 = 2;
 
 /// One CNAME record of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,8 +82,7 @@ pub struct Entry {
     /// Whether it points to private addresses.
     points_home: bool,
     origin: Origin,
-    /// How often it was asked for in the last tenth of its life.
-    late_hits: AtomicU32,
+    demand: Demand,
 }
 
 /// What stays the same when an answer is written anew.
@@ -159,7 +154,7 @@ impl Entry {
             ttls: ttls(&wire)?,
             wire: wire.into(),
             origin,
-            late_hits: AtomicU32::new(0),
+            demand: Demand::default(),
         })
     }
 
@@ -228,7 +223,7 @@ impl Entry {
             targets: self.targets.clone(),
             points_home: self.points_home,
             origin: Origin { stored: now, reasons, ..self.origin.clone() },
-            late_hits: AtomicU32::new(0),
+            demand: Demand::default(),
         }
     }
 
@@ -283,20 +278,6 @@ impl Entry {
         [Rcode::NoError as u16, Rcode::NxDomain as u16, YXDOMAIN].contains(&self.rcode())
     }
 
-    /// Notes that it was asked for; whether that makes it popular enough to be renewed before it
-    /// expires, which is said once.
-    pub fn note_hit(&self, now: Instant) -> bool {
-        let age = now.saturating_duration_since(self.origin.stored);
-        // Hits before that are not counted: threads need not share a counter all the time.
-        let is_late = age * 10 >= self.origin.lifetime * 9;
-        is_late && self.late_hits.fetch_add(1, Ordering::Relaxed) + 1 == POPULAR
-    }
-
-    /// Until when it can be given without a thought: the shared entry learns of hits after that.
-    pub fn early_until(&self) -> Instant {
-        self.origin.stored + self.origin.lifetime * 9 / 10
-    }
-
     /// Whether it says, and still does, that the very name that was asked does not exist.
     pub fn denies_name(&self, now: Instant) -> bool {
         self.rcode() == Rcode::NxDomain as u16 && self.answers() == 0 && self.is_fresh(now)
@@ -310,13 +291,6 @@ impl Entry {
     /// When it was taken in.
     pub fn stored(&self) -> Instant {
         self.origin.stored
-    }
-
-    /// Whether it has expired, but no longer ago than this.
-    pub fn is_stale(&self, now: Instant, most: Duration) -> bool {
-        let age = now.saturating_duration_since(self.origin.stored);
-        let lifetime = self.origin.lifetime;
-        !lifetime.is_zero() && (lifetime..lifetime + most).contains(&age)
     }
 
     /// How long it is kept from the moment it was taken in.

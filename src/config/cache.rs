@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{section::Section, setting::Bytes};
+use super::{Config, Privacy, section::Section, setting::Bytes};
 
 /// Longest time to live that may be configured: RFC 8767 section 4 suggests at most a week.
 const MAX_TTL: Duration = Duration::from_secs(7 * 86_400);
@@ -25,6 +25,29 @@ pub struct CacheSettings {
     pub prefetch: bool,
     /// Whether the cache outlives a restart.
     pub persist: bool,
+}
+
+impl Config {
+    /// Whether answers may lie on the disk. They tell which names were asked for, so where the query
+    /// log is to keep none, neither does the cache.
+    pub fn may_keep_answers(&self) -> bool {
+        let are_names_kept = matches!(self.query_log.privacy, Privacy::Full | Privacy::HideClients);
+        self.cache.persist && are_names_kept
+    }
+
+    /// Why `cache.persist` keeps nothing, where it does not.
+    pub(super) fn nothing_is_kept(&self) -> Option<&'static str> {
+        if !self.cache.persist {
+            return None;
+        }
+        if !self.may_keep_answers() {
+            return Some(
+                "cache.persist: keeps nothing, for query_log.privacy wants no names kept; choose                  full or hide-clients there, or leave it out",
+            );
+        }
+        let is_at_home = self.data_dir.is_some();
+        (!is_at_home).then_some("cache.persist: keeps nothing without a data_dir; name one")
+    }
 }
 
 impl CacheSettings {

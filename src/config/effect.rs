@@ -13,7 +13,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "dns.dns64",
     "dns.tls",
     "upstream.ecs",
-    "cache.persist",
     "query_log.retention",
     "admin.trusted_proxies",
     "admin.trusted_hops",
@@ -55,6 +54,7 @@ pub fn cautions(config: &Config) -> Vec<String> {
         cautions.push(caution.to_owned());
     }
     cautions.extend(idle_in_shadow(config));
+    cautions.extend(config.nothing_is_kept().map(str::to_owned));
     let is_spiffe = |client: &Client| matches!(client.matches, ClientMatch::Spiffe(_));
     if config.clients.iter().any(is_spiffe) && config.dns.proxy_protocol_from.is_empty() {
         let caution = "clients: SPIFFE ids come in PROXY v2 headers, and dns.proxy_protocol_from \

@@ -13,9 +13,11 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::{task::spawn_blocking, time::timeout};
 
-use super::{Control, Status};
+use blocker::Name;
+
+use super::{CacheStats, Control, Flushed, Status};
 use crate::{
-    explain::{Explanation, Found, Subject, SubjectError, explain_running, search},
+    explain::{Explanation, Found, Subject, SubjectError, explain_running, parse_name, search},
     lists::ListStatus,
 };
 
@@ -32,6 +34,12 @@ struct Question {
     client: Option<String>,
 }
 
+/// A name and all below it; none: everything.
+#[derive(Deserialize)]
+struct Below {
+    name: Option<String>,
+}
+
 /// The type that people mean who name none.
 fn address() -> String {
     "A".to_owned()
@@ -45,6 +53,8 @@ pub(super) fn router(control: Arc<Control>) -> Router {
         .route("/lists/update", post(update_lists))
         .route("/lists/search", get(search_lists))
         .route("/explain", get(explain))
+        .route("/cache", get(cache))
+        .route("/cache/flush", post(flush_cache))
         .fallback(|| async { problem(StatusCode::NOT_FOUND, "this server knows no such command") })
         .with_state(control)
 }
@@ -89,6 +99,18 @@ async fn explain(
     let explain = move || explain_running(&control.pipeline, &control.lists, &subject);
     let explained = spawn_blocking(explain).await;
     explained.map(Json).map_err(|_| defect())
+}
+
+async fn cache(State(control): State<Arc<Control>>) -> Result<Json<CacheStats>, Response> {
+    control.cache_stats().await.map(Json).map_err(|_| defect())
+}
+
+async fn flush_cache(
+    State(control): State<Arc<Control>>,
+    Query(Below { name }): Query<Below>,
+) -> Result<Json<Flushed>, Response> {
+    let name = name.as_deref().map_or(Ok(Name::ROOT), parse_name).map_err(|error| bad(&error))?;
+    control.flush_cache(name).await.map(Json).map_err(|_| defect())
 }
 
 impl Control {

@@ -101,7 +101,7 @@ impl Subject {
 ///
 /// # Errors
 /// Why it is none.
-pub(super) fn parse_name(name: &str) -> Result<Name, SubjectError> {
+pub(crate) fn parse_name(name: &str) -> Result<Name, SubjectError> {
     Name::parse(name).map_err(|source| SubjectError::Name { text: name.to_owned(), source })
 }
 

@@ -102,6 +102,14 @@ impl Front {
         Some(memo.given)
     }
 
+    /// Whether an answer that is no longer good was given again while it was; said once.
+    pub(super) fn take_demand(&mut self, asked: &Asked<'_>) -> bool {
+        let Some((hash, set)) = self.set(asked) else { return false };
+        let places = set.iter_mut().filter(|place| place.hash == hash);
+        let memo = places.flat_map(|place| &mut place.memo).find(|memo| memo.is_for(asked));
+        memo.is_some_and(|memo| take(&mut memo.is_wanted))
+    }
+
     /// Keeps an answer that was just given, in place of one that nobody has asked for.
     pub(super) fn keep(
         &mut self,

@@ -15,6 +15,11 @@ use crate::{
 /// section 5, client response timer). Where `upstream.timeout` is shorter, it gets it then.
 pub(super) const STALE_AFTER: Duration = Duration::from_millis(1800);
 
+/// How long after its time a popular answer is given at once, while it is asked for again. What was
+/// asked for twice in its life will likely be asked for again, and nobody should wait for that; an
+/// hour is what Pi-hole's cache optimizer allows, and after it the world may well have moved on.
+const STALE_AT_ONCE: Duration = Duration::from_secs(3600);
+
 /// What is known of a key.
 pub(super) enum Known {
     /// An answer.
@@ -48,7 +53,7 @@ impl Recall<'_> {
     pub(super) fn known(&self, key: &Key) -> Option<Known> {
         let last = match self.cache.get(key) {
             Some(entry) if entry.is_fresh(self.now) => {
-                if self.settings.prefetch && entry.note_hit(self.now) {
+                if entry.note_hit(self.now) && self.settings.prefetch {
                     self.upstream.renew(key.clone(), entry.stored());
                 }
                 return Some(Known::answer(entry, Outcome::Cached));
@@ -58,8 +63,29 @@ impl Recall<'_> {
         if let Some(entry) = self.cache.no_such_name(key, self.now) {
             return Some(Known::answer(entry, Outcome::Cached));
         }
-        let failure = self.upstream.failed_lately(key, self.now)?;
-        Some(self.fall_back(last, failure))
+        match self.upstream.failed_lately(key, self.now) {
+            Some(failure) => Some(self.fall_back(last, failure)),
+            None => self.stale_at_once(key, last.as_deref()?),
+        }
+    }
+
+    /// Notes that a thread has given the answer to a key again without looking here.
+    pub(super) fn note_demand(&self, key: &Key) {
+        if let Some(entry) = self.cache.get(key) {
+            entry.note_demand();
+        }
+    }
+
+    /// A popular answer that has expired lately; it is asked for again, and nobody waits for that.
+    fn stale_at_once(&self, key: &Key, entry: &Entry) -> Option<Known> {
+        let most = self.settings.stale.min(STALE_AT_ONCE);
+        if !entry.is_popular() || !entry.is_stale(self.now, most) {
+            return None;
+        }
+        if entry.wants_refresh(self.now) {
+            self.upstream.refresh(key.clone());
+        }
+        Some(Known::answer(Arc::new(entry.gone_stale(self.now)), Outcome::Stale))
     }
 
     /// What came of asking; where that is nothing, the last answer there was.

@@ -32,7 +32,8 @@ pub enum Outcome {
     BlockedUpstream,
     /// From the cache.
     Cached,
-    /// From the cache although it had expired, because nobody else had an answer.
+    /// From the cache although it had expired: nobody else had an answer, or it is popular and was
+    /// asked for again meanwhile.
     Stale,
     /// From an upstream.
     Forwarded,

@@ -137,6 +137,14 @@ impl Publisher {
         }
     }
 
+    /// Publishes the same once more: what threads have finished under the generation before is not
+    /// given any more.
+    pub(crate) async fn publish_again(&self) {
+        let _turn = self.turn.lock().await;
+        let running = self.pipeline.published.load_full();
+        self.publish(&running.config, running.policy.lists().clone());
+    }
+
     fn until_next_edge(&self) -> Duration {
         let now = (self.clock)();
         let edge = self.pipeline.published.load().policy.next_edge(now);

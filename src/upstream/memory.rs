@@ -6,6 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use blocker::Name;
 use moka::{policy::EvictionPolicy, sync};
 use tokio::time::Instant;
 
@@ -96,6 +97,12 @@ impl Memory {
         self.failures.invalidate(key);
     }
 
+    /// Forgets the failures of a name and of all below it; how many. Looks at all of them.
+    pub(super) fn forget(&self, name: &Name) -> u64 {
+        let failed = self.failures.iter().filter(|(key, _)| key.name.is_within(name));
+        failed.map(|(key, _)| self.failures.invalidate(key.as_ref())).count() as u64
+    }
+
     /// Keys that failed within a minute and have had no good answer since, those included that
     /// may be asked for again: their next pause is the longer for it.
     pub(super) fn len(&self) -> u64 {
@@ -106,8 +113,6 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
-    use blocker::Name;
-
     use super::*;
     use crate::{route::RouteId, wire::rtype};
 

@@ -109,11 +109,6 @@ impl Pace {
         self.expected(now) * queries * (1.0 + BAD_FACTOR * self.badness(now))
     }
 
-    /// Whether nothing was heard of it yet.
-    pub(super) fn is_untried(&self) -> bool {
-        self.at.is_none()
-    }
-
     /// The smoothed round trip.
     pub(super) fn smoothed(&self) -> Option<Duration> {
         self.smoothed.map(Duration::from_secs_f64)

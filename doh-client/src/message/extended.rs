@@ -82,6 +82,7 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::{Merit, Query};
 
     const QUESTION_END: usize = 12 + 3 + 4;
 
@@ -112,6 +113,17 @@ mod tests {
             assert_eq!(is_bogus(&servfail(&error(reason)), QUESTION_END), expected, "{reason}");
         }
         assert!(!is_bogus(&servfail(b""), QUESTION_END));
+    }
+
+    #[test]
+    fn t55_a_servfail_for_that_reason_is_as_good_as_an_answer() {
+        let query = Query::parse(b"\0\0\x01\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01").unwrap();
+
+        assert_eq!(query.judge(&servfail(&error(6))), Ok(Merit::Good));
+        assert_eq!(query.judge(&servfail(&error(22))), Ok(Merit::Unhelpful));
+        let mut refused = servfail(&error(6));
+        refused[3] = 0x85;
+        assert_eq!(query.judge(&refused), Ok(Merit::Unhelpful));
     }
 
     #[test]

@@ -159,3 +159,6 @@ impl Taken {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,9 @@
 mod driver;
 pub(crate) mod frames;
 mod ledger;
+mod tolerance;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ use tokio::time::Instant;
 
 use self::driver::{Driver, End};
 use self::ledger::MAX_IN_FLIGHT;
+pub(crate) use self::tolerance::Tolerance;
 use super::{Pulse, Received};
 use crate::error::{Cause, Failure};
 use crate::message::Query;
@@ -45,6 +48,9 @@ struct Ask {
 /// What can be seen of a connection from outside its task.
 #[derive(Default)]
 struct Status {
+    tolerance: Arc<Tolerance>,
+    /// Queries so far.
+    queries: AtomicUsize,
     owed: Mutex<Owed>,
     /// Why no more queries are to be sent.
     leaving: OnceLock<Closed>,
@@ -72,9 +78,10 @@ struct Debt(Arc<Status>);
 
 impl Link {
     /// Takes a fresh connection and starts the task that drives it until either side closes it.
-    pub(crate) fn open(wire: Wire, witness: Witness) -> Self {
+    pub(crate) fn open(wire: Wire, tolerance: Arc<Tolerance>, witness: Witness) -> Self {
         let (asks, queue) = mpsc::channel(QUEUE);
-        let (status, heard) = (Arc::<Status>::default(), wire.heard());
+        let status = Arc::new(Status { tolerance, ..Status::default() });
+        let heard = wire.heard();
         let driver = Driver::new(wire, queue, Arc::clone(&status));
         tokio::spawn(driver.run(witness));
         Self { asks, status, heard }
@@ -84,6 +91,10 @@ impl Link {
     pub(crate) async fn exchange(&self, query: &Query) -> Result<Received, Failure> {
         let (reply, answer) = oneshot::channel();
         let debt = Debt::owe(Arc::clone(&self.status));
+        let queries = self.status.queries.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.pulse().is_open && self.status.tolerance.is_used_up(queries) {
+            self.leave(Closed::Age);
+        }
         let ask = Ask { wire: query.wire(), reply, debt };
         if self.asks.send(ask).await.is_err() {
             return Err(self.status.failure());
@@ -168,7 +179,10 @@ mod tests {
         let address = listener.local_addr().expect("a bound socket has an address");
         let (ours, theirs) = tokio::join!(TcpStream::connect(address), listener.accept());
         let wire = Wire::plain(ours.expect("the listener is there"));
-        (Link::open(wire, Witness::new(None, 0)), theirs.expect("somebody connects").0)
+        (
+            Link::open(wire, Arc::default(), Witness::new(None, 0)),
+            theirs.expect("somebody connects").0,
+        )
     }
 
     async fn receive(server: &mut TcpStream) -> Vec<u8> {

@@ -88,12 +88,21 @@ struct Stage {
     seen: Mutex<Vec<Seen>>,
     connections: AtomicUsize,
     close: watch::Sender<()>,
+    /// Queries that a connection may carry.
+    limit: usize,
 }
 
 impl Dns {
     /// Starts a server that does one act a query; the last one goes for all that follow.
     pub(crate) async fn tcp(script: impl IntoIterator<Item = Act>) -> Self {
         Self::stream("tcp", listener().await, script, None)
+    }
+
+    /// Starts a server that closes each connection after so many answers.
+    pub(crate) async fn tcp_with_limit(limit: usize) -> Self {
+        let mut dns = Stage::of([Act::Answer]);
+        dns.limit = limit;
+        Self::staged("tcp", listener().await, dns, None)
     }
 
     /// Starts a server that needs no ALPN and offers none.
@@ -141,8 +150,17 @@ impl Dns {
         script: impl IntoIterator<Item = Act>,
         tls: Option<TlsAcceptor>,
     ) -> Self {
+        Self::staged(scheme, listener, Stage::of(script), tls)
+    }
+
+    fn staged(
+        scheme: &'static str,
+        listener: TcpListener,
+        stage: Stage,
+        tls: Option<TlsAcceptor>,
+    ) -> Self {
         let address = listener.local_addr().expect("a bound socket has an address");
-        let stage = Arc::new(Stage::of(script));
+        let stage = Arc::new(stage);
         tokio::spawn(accept(listener, Arc::clone(&stage), tls));
         Self { scheme, address, stage, _refusing: None }
     }
@@ -219,6 +237,7 @@ impl Stage {
             seen: Mutex::default(),
             connections: AtomicUsize::new(0),
             close: watch::Sender::new(()),
+            limit: usize::MAX,
         }
     }
 
@@ -271,7 +290,7 @@ async fn serve(
 ) {
     stage.connections.fetch_add(1, Ordering::Relaxed);
     let mut held = Vec::new();
-    loop {
+    for _ in 0..stage.limit {
         let query = tokio::select! {
             query = read(&mut wire) => query,
             _ = closing.changed() => return,

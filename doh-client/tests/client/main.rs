@@ -9,6 +9,7 @@ mod bootstrap;
 mod connections;
 mod datagram;
 mod dns;
+mod events;
 mod exchange;
 mod failover;
 mod fake;

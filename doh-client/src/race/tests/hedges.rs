@@ -8,6 +8,7 @@ use tokio::time::sleep;
 use super::stage::Note;
 use super::{Act, Stage, broken, good};
 use crate::choice::Dice;
+use crate::ledger::Warmth;
 use crate::observer::SendKind;
 
 const HEDGE: Note = Note::Sent(SendKind::Hedge);
@@ -64,7 +65,8 @@ async fn a_hedge_waits_as_long_as_nearly_all_answers_take() {
 async fn a_connection_that_may_be_dead_is_hedged_sooner() {
     for (pace, expected) in [(1, 30), (24, 36), (200, 200)] {
         let stage = Stage::of([[Act::Hang].into(), [good(20)].into()]);
-        let stage = Arc::new(stage.with_pace(0, pace).with_pace(1, 2000).with_risk(0));
+        let stage =
+            Arc::new(stage.with_pace(0, pace).with_pace(1, 2000).with_warmth(0, Warmth::Doubtful));
 
         stage.race().await.unwrap();
 
@@ -74,20 +76,57 @@ async fn a_connection_that_may_be_dead_is_hedged_sooner() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_that_has_to_be_opened_is_given_the_time_for_that() {
+    for (pace, expected) in [(10, 70), (100, 300), (200, 400)] {
+        let stage = Stage::of([[good(1400)].into(), [good(1000)].into()]);
+        let stage = stage.with_pace(0, pace).with_pace(1, 2000).with_warmth(0, Warmth::Cold);
+        let stage = Arc::new(stage);
+
+        stage.race().await.unwrap();
+
+        let [(0, 0), (1, at)] = stage.asked()[..] else { panic!("{:?}", stage.asked()) };
+        assert!(at.abs_diff(expected) <= 10, "{at} for {pace}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_connection_is_worth_two_round_trips() {
+    for (pace, expected) in [(25, 1), (40, 0)] {
+        let stage = Stage::of([[good(1)].into(), [good(1)].into()]);
+        let stage = stage.with_pace(0, 10).with_pace(1, pace).with_warmth(0, Warmth::Cold);
+
+        assert_eq!(Arc::new(stage).race().await.unwrap().server, expected, "{pace} ms");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lone_server_is_hedged_to_itself_only_where_its_connection_may_be_dead() {
     let sound = Arc::new(Stage::of([[good(900)].into()]).with_pace(0, 20));
     sound.race().await.unwrap();
     assert_eq!(sound.asked().len(), 1);
 
-    let doubtful = Stage::of([[Act::Hang, good(20)].into()]).with_pace(0, 20).with_risk(0);
+    let doubtful =
+        Stage::of([[Act::Hang, good(20)].into()]).with_pace(0, 20).with_warmth(0, Warmth::Doubtful);
     let doubtful = Arc::new(doubtful);
     let exchange = doubtful.race().await.unwrap();
     assert_eq!((exchange.elapsed.as_millis(), doubtful.times(HEDGE)), (50, 1));
 }
 
 #[tokio::test(start_paused = true)]
+async fn t33_a_lone_server_that_falls_silent_is_asked_again_when_that_shows() {
+    let stage = Stage::of([[Act::Hang, good(20)].into()]).with_pace(0, 20);
+    let stage = Arc::new(stage.with_doubt_after(250));
+
+    let exchange = stage.race().await.unwrap();
+
+    assert_eq!((exchange.elapsed.as_millis(), stage.times(HEDGE)), (470, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_hedges_nobody_else_is_asked_before_the_first_has_failed_or_had_its_time() {
-    let stage = Stage::of([[good(1499)].into(), [].into()]).with_pace(0, 1).with_risk(0);
+    let stage = Stage::of([[good(1499)].into(), [].into()])
+        .with_pace(0, 1)
+        .with_warmth(0, Warmth::Doubtful);
     let stage = Arc::new(stage.with_pace(1, 2000).without_hedges());
     stage.race().await.unwrap();
     assert_eq!(stage.asked(), [(0, 0)]);

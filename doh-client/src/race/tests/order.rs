@@ -8,6 +8,10 @@ use tokio::time::{Instant, timeout};
 
 use super::{Act, Stage, broken, good, reset, servfail, truncated};
 use crate::error::{Error, Failure};
+use crate::ledger::Warmth;
+use crate::race::{Hedge, Race, Terms};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
 async fn a_good_answer_of_the_first_server_is_all_it_takes() {
@@ -110,6 +114,18 @@ async fn a_server_that_is_left_alone_is_asked_last() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_could_not_be_reached_is_asked_when_nobody_else_can_be() {
+    let unreachable = |stage: Stage| stage.with_warmth(0, Warmth::Unreachable);
+    let stage = Arc::new(unreachable(Stage::of([[].into(), [good(1)].into()])));
+    assert_eq!(stage.race().await.unwrap().server, 1);
+
+    let lone = Arc::new(unreachable(Stage::new([[good(1)]])));
+    assert!(lone.race().await.is_ok());
+    let others_are_down = Stage::of([[good(1)].into(), [].into()]).with_open(1);
+    assert_eq!(Arc::new(unreachable(others_are_down)).race().await.unwrap().server, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn r78_a_stream_that_was_reset_is_tried_again_but_a_bad_answer_is_not() {
     let lone = Arc::new(Stage::of([[reset(1), reset(1), good(1)].into()]));
     assert!(lone.race().await.is_ok());
@@ -134,6 +150,20 @@ async fn full_servers_are_an_overload() {
     let stage = Arc::new(Stage::new([full(), full()]));
 
     assert!(matches!(stage.race().await, Err(Error::Overloaded)));
+}
+
+/// Each query in flight holds one, and it is moved about before it starts.
+#[test]
+fn a_race_takes_half_a_kibibyte_and_its_future_less() {
+    let stage = Arc::new(Stage::new([[good(1)]]));
+    let terms = Terms { total: SECOND, attempt: SECOND, hedge: Hedge::Off };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let _inside = runtime.enter();
+
+    let mut race = Race::new(stage, terms);
+
+    assert!(size_of_val(&race) <= 512, "{}", size_of_val(&race));
+    assert!(size_of_val(&race.run()) <= 256);
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,7 +14,7 @@ use crate::choice::Dice;
 use crate::client::Exchange;
 use crate::error::{Error, Failure};
 use crate::health::IsGood;
-use crate::ledger::{Errand, IsAtRisk, Ledger};
+use crate::ledger::{Errand, Ledger, Warmth};
 use crate::message::Merit;
 use crate::observer::{Breaker, Event, Observer, SendKind, Witness};
 use crate::race::{Asking, Hedge, Race, Servers, Terms};
@@ -62,7 +62,9 @@ pub(super) struct Stage {
     pub(super) purse: Purse,
     dice: Dice,
     terms: Terms,
-    at_risk: Vec<usize>,
+    warmth: Vec<Warmth>,
+    /// From when on all connections are in doubt.
+    doubtful_at: Option<Instant>,
     pub(super) started: Instant,
     /// Who was asked when, in milliseconds.
     asked: Mutex<Vec<(usize, u128)>>,
@@ -128,7 +130,6 @@ impl Stage {
         };
         Self {
             ledgers: (0..scripts.len()).map(ledger).collect(),
-            scripts,
             purse: Purse::new(),
             dice: Dice::new(1),
             terms: Terms {
@@ -136,7 +137,9 @@ impl Stage {
                 attempt: Duration::from_millis(1500),
                 hedge: Hedge::Adaptive,
             },
-            at_risk: Vec::new(),
+            warmth: vec![Warmth::Warm; scripts.len()],
+            doubtful_at: None,
+            scripts,
             started: Instant::now(),
             asked: Mutex::default(),
             tape,
@@ -155,8 +158,14 @@ impl Stage {
         self
     }
 
-    pub(super) fn with_risk(mut self, server: usize) -> Self {
-        self.at_risk.push(server);
+    pub(super) fn with_warmth(mut self, server: usize, warmth: Warmth) -> Self {
+        self.warmth[server] = warmth;
+        self
+    }
+
+    /// Has all connections come into doubt some time.
+    pub(super) fn with_doubt_after(mut self, ms: u64) -> Self {
+        self.doubtful_at = Some(self.started + Duration::from_millis(ms));
         self
     }
 
@@ -186,7 +195,8 @@ impl Stage {
     }
 
     pub(super) async fn race(self: &Arc<Self>) -> Result<Exchange, Error> {
-        Race::new(Arc::clone(self), self.terms).run().await
+        let mut race = Race::new(Arc::clone(self), self.terms);
+        race.run().await
     }
 
     /// Asks so many times, one query each interval, and returns how long each took if it was
@@ -260,8 +270,9 @@ impl Servers for Arc<Stage> {
         &self.dice
     }
 
-    fn is_at_risk(&self, server: usize) -> IsAtRisk {
-        if self.at_risk.contains(&server) { IsAtRisk::Yes } else { IsAtRisk::No }
+    fn warmth(&self, server: usize, now: Instant) -> Warmth {
+        let is_doubtful = self.doubtful_at.is_some_and(|at| at <= now);
+        if is_doubtful { Warmth::Doubtful } else { self.warmth[server] }
     }
 
     fn ask(&self, server: usize, errand: Errand) -> Asking {

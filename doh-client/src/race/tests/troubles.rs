@@ -157,6 +157,19 @@ async fn t58_a_line_is_as_long_as_there_may_be_queries() {
     assert_eq!(stage.asked().len(), 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn t58_nobody_is_asked_again_when_no_answer_can_be_in_time() {
+    for (pace, shares) in [(1900, [1, 1]), (3500, [1, 0])] {
+        let fails = Act::Fail(3000, Failure::Reset(2));
+        let stage = Stage::of([[fails].into(), [good(2000)].into()]).without_hedges();
+        let stage = Arc::new(stage.with_pace(0, 1800).with_pace(1, pace));
+
+        let outcome = stage.race().await;
+
+        assert_eq!((stage.take_shares(), outcome.is_ok()), (shares.to_vec(), pace == 1900));
+    }
+}
+
 trait AskOne {
     fn ask_one(self, errand: Errand) -> crate::race::Asking;
 }

@@ -79,10 +79,20 @@ impl Driver {
         }
         self.looked_at = heard_at;
         self.gauge.note_capacity(self.connection.max_concurrent_send_streams());
-        let Some(shared) = self.shared.upgrade() else { return };
-        if let Poll::Ready(Err(error)) = shared.sender.clone().poll_ready(context) {
-            let said_goodbye = error.is_go_away() && error.is_remote();
-            self.gauge.end(if said_goodbye { Closed::GoAway } else { Closed::Broken });
+        if let Some(reason) = self.refuses(context) {
+            self.gauge.end(reason);
+        }
+    }
+
+    /// Why the connection takes no more queries, if it does not.
+    fn refuses(&self, context: &mut Context<'_>) -> Option<Closed> {
+        let mut sender = self.shared.upgrade()?.sender.clone();
+        match sender.poll_ready(context) {
+            Poll::Ready(Err(error)) if error.is_go_away() && error.is_remote() => {
+                Some(Closed::GoAway)
+            }
+            Poll::Ready(Err(_)) => Some(Closed::Broken),
+            Poll::Ready(Ok(())) | Poll::Pending => None,
         }
     }
 
@@ -116,15 +126,15 @@ impl Driver {
     }
 
     /// Takes note of the end of the connection.
-    fn end(&self, was_busy: bool, outcome: Result<(), h2::Error>) {
+    fn end(&self, context: &mut Context<'_>, was_busy: bool, outcome: Result<(), h2::Error>) {
         if self.shared.strong_count() == 0 {
             self.gauge.end_unwanted();
         }
-        let was_told = outcome.as_ref().is_err_and(|error| error.is_go_away() && error.is_remote());
-        self.gauge.end(match was_busy {
-            _ if was_told => Closed::GoAway,
-            true => Closed::Broken,
-            false => Closed::Idle,
+        // A goodbye may have come together with the end.
+        self.gauge.end(match self.refuses(context) {
+            Some(Closed::GoAway) => Closed::GoAway,
+            _ if was_busy => Closed::Broken,
+            _ => Closed::Idle,
         });
         match outcome {
             Ok(()) => debug!(reason = ?self.gauge.reason(), "connection closed"),
@@ -142,7 +152,7 @@ impl Future for Driver {
         this.gauge.note_resets(refused);
         let was_busy = this.gauge.in_flight() > 0;
         if let Poll::Ready(outcome) = Pin::new(&mut this.connection).poll(context) {
-            this.end(was_busy, outcome);
+            this.end(context, was_busy, outcome);
             return Poll::Ready(());
         }
         this.look(context);

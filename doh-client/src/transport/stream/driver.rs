@@ -40,6 +40,7 @@ pub(super) struct Driver<S> {
     written: usize,
     is_flushed: bool,
     strays: u32,
+    answers: usize,
     /// When a query was answered last. Not when anything came in: a server that lost count, or one
     /// that sends a byte now and then, would never be found out.
     answered: Option<Instant>,
@@ -80,6 +81,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             written: 0,
             is_flushed: true,
             strays: 0,
+            answers: 0,
             answered: None,
             alarm: Box::pin(sleep(SILENCE_LIMIT)),
             is_set: false,
@@ -90,10 +92,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     pub(super) async fn run(mut self, witness: Witness) {
         let end = Arc::new((&mut self).await);
         let owed = self.status.owed();
-        let closed = match end.as_event(owed.since.is_some()) {
-            None => self.status.leaving.get().copied(),
-            closed => closed,
-        };
+        let is_owed = owed.since.is_some();
+        if matches!(*end, End::Closed | End::Broken(_)) && is_owed {
+            self.status.tolerance.note_close(self.answers);
+        }
+        let closed = self.status.leaving.get().copied().or_else(|| end.as_event(is_owed));
         debug!(reason = %end, "connection over");
         // One that was never used tells nothing of how long a server keeps those that are idle.
         let is_idle = closed == Some(Closed::Idle) && self.answered.is_some();
@@ -123,6 +126,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         while let Some(answer) = self.frames.take()? {
             if self.ledger.settle(answer) {
                 (self.strays, self.answered) = (0, Some(Instant::now()));
+                self.answers += 1;
                 continue;
             }
             self.strays += 1;

@@ -222,6 +222,30 @@ async fn the_connection_is_closed_with_the_last_client() {
     }
 }
 
+/// As dnsmasq does it: whoever has more under way than it takes would be lost twice.
+#[tokio::test]
+async fn a_server_that_takes_few_queries_over_a_connection_is_sent_no_more() {
+    const AT_ONCE: usize = 40;
+    let dns = Dns::tcp_with_limit(50).await;
+    let client = dns.client();
+    let mut exchanges = JoinSet::new();
+    for _ in 0..AT_ONCE {
+        let client = client.clone();
+        exchanges.spawn(async move {
+            for _ in 0..50 {
+                client.exchange(&query("a.test")).await.unwrap();
+            }
+        });
+    }
+
+    exchanges.join_all().await;
+
+    assert_eq!(client.status()[0].failed, 0);
+    // Without waste: a connection carries fifty, and few queries are sent twice.
+    let (connections, sent) = (dns.connections(), dns.seen().len());
+    assert!(connections < 2 * AT_ONCE, "{connections} connections for {sent} queries");
+}
+
 #[tokio::test]
 async fn why_a_connection_is_over_is_told_once() {
     for (act, reason) in [
