@@ -3,6 +3,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -21,6 +22,8 @@ pub(crate) struct Look {
     pub(crate) is_due: bool,
     /// Whether nothing is known of it yet.
     pub(crate) is_untried: bool,
+    /// How long to wait for its answer before somebody else is asked too.
+    pub(crate) hedge_after: Duration,
 }
 
 /// Whether a server should be asked; the smaller is the better.
@@ -35,10 +38,10 @@ pub(crate) enum Standing {
 }
 
 /// Who is asked.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Choice {
     pub(crate) server: usize,
-    pub(crate) standing: Standing,
+    pub(crate) look: Look,
     /// The first one whose breaker waits for a probe.
     pub(crate) due: Option<usize>,
 }
@@ -61,11 +64,11 @@ pub(crate) fn choose(
         }
     }
     let (first, second) = (found.first?, found.second);
-    let (chosen, standing) = match second {
-        None => (first, first.look.standing),
-        Some(second) => (found.pick(first, second, count, look, dice), first.look.standing),
+    let Seen { server, look } = match second {
+        None => first,
+        Some(second) => found.pick(first, second, count, look, dice),
     };
-    Some(Choice { server: chosen.server, standing, due: found.due })
+    Some(Choice { server, look, due: found.due })
 }
 
 /// One server that was looked at.
@@ -177,12 +180,17 @@ impl Dice {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn fit(cost: f64) -> Look {
-        Look { standing: Standing::Fit, was_asked: false, cost, is_due: false, is_untried: false }
+        Look {
+            standing: Standing::Fit,
+            was_asked: false,
+            cost,
+            is_due: false,
+            is_untried: false,
+            hedge_after: Duration::ZERO,
+        }
     }
 
     fn shares(looks: &[Look]) -> Vec<usize> {
@@ -248,7 +256,7 @@ mod tests {
 
         let choice = choose(2, |server| Some(looks[server]), &Dice::new(1));
 
-        assert_eq!(choice, Some(Choice { server: 0, standing: Standing::Fit, due: Some(1) }));
+        assert_eq!(choice.map(|choice| (choice.server, choice.due)), Some((0, Some(1))));
     }
 
     #[test]
@@ -256,7 +264,7 @@ mod tests {
         let alone = choose(1, |_| Some(fit(9.0)), &Dice::new(1));
         assert_eq!(alone.map(|choice| choice.server), Some(0));
 
-        assert_eq!(choose(3, |_| None, &Dice::new(1)), None);
+        assert!(choose(3, |_| None, &Dice::new(1)).is_none());
     }
 
     #[test]

@@ -87,6 +87,8 @@ impl Record {
             cost: self.pace.cost(now, queries),
             is_due: self.breaker.is_due(now),
             is_untried: self.health == Health::Untried,
+            // For whoever knows the connections to say.
+            hedge_after: Duration::ZERO,
         }
     }
 

@@ -93,7 +93,9 @@ impl Ledger {
     /// What counts when somebody is to be asked: a connect makes a server so much dearer, and one
     /// that has failed has others asked first.
     pub(crate) fn look(&self, now: Instant, warmth: Warmth) -> Look {
-        let mut look = self.record().look(now);
+        let record = self.record();
+        let mut look = record.look(now);
+        look.hedge_after = hedge_after(&record, warmth);
         if matches!(warmth, Warmth::Cold | Warmth::Unreachable) {
             look.cost *= f64::from(1 + ROUND_TRIPS_OF_CONNECT);
         }
@@ -101,23 +103,6 @@ impl Ledger {
             look.standing = look.standing.max(Standing::Busy);
         }
         look
-    }
-
-    /// How long to wait for an answer before somebody else is asked too.
-    pub(crate) fn hedge_after(&self, warmth: Warmth) -> Duration {
-        let record = self.record();
-        let (Some(percentile), Some(round_trip)) = (record.percentile(), record.round_trip())
-        else {
-            return LATEST_HEDGE;
-        };
-        let usual = percentile.clamp(SOONEST_HEDGE, LATEST_HEDGE);
-        match warmth {
-            Warmth::Warm => usual,
-            Warmth::Doubtful => usual.min(round_trip.mul_f64(1.5).max(SOONEST_HEDGE_AT_RISK)),
-            Warmth::Cold | Warmth::Unreachable => {
-                (usual + round_trip * ROUND_TRIPS_OF_CONNECT).min(LATEST_HEDGE)
-            }
-        }
     }
 
     /// Whether an answer can be expected in this time.
@@ -243,6 +228,21 @@ impl Ledger {
             error!(%server, %error, next, "server cannot be used, asking it once a minute");
         } else {
             warn!(%server, %error, "server fails, preferring the others");
+        }
+    }
+}
+
+/// How long to wait for an answer before somebody else is asked too.
+fn hedge_after(record: &Record, warmth: Warmth) -> Duration {
+    let (Some(percentile), Some(round_trip)) = (record.percentile(), record.round_trip()) else {
+        return LATEST_HEDGE;
+    };
+    let usual = percentile.clamp(SOONEST_HEDGE, LATEST_HEDGE);
+    match warmth {
+        Warmth::Warm => usual,
+        Warmth::Doubtful => usual.min(round_trip.mul_f64(1.5).max(SOONEST_HEDGE_AT_RISK)),
+        Warmth::Cold | Warmth::Unreachable => {
+            (usual + round_trip * ROUND_TRIPS_OF_CONNECT).min(LATEST_HEDGE)
         }
     }
 }

@@ -114,6 +114,7 @@ impl<S: Servers> Race<S> {
     }
 
     /// Asks until there is a good answer, nobody is left to ask, or the time is over.
+    ///
     /// By reference, as a future that owns what it runs on holds it twice.
     pub(crate) async fn run(&mut self) -> Result<Exchange, Error> {
         self.start();
@@ -142,17 +143,17 @@ impl<S: Servers> Race<S> {
 
     fn start(&mut self) {
         self.servers.purse().note_query();
-        let Some(Choice { server, standing, due }) = self.choose(|_, _| true) else { return };
-        if let Standing::Open(_) = standing {
+        let Some(Choice { server, look, due }) = self.choose(|_, _| true) else { return };
+        if let Standing::Open(_) = look.standing {
             self.deadline = self.deadline.min(self.started + LAST_RESORT);
+            self.send(server, SendKind::First);
+            return;
         }
         self.send(server, SendKind::First);
-        if standing == Standing::Fit {
-            self.plan_hedge(server);
-            // With a query that is answered elsewhere, nobody has to wait for the outcome.
-            if let Some(due) = due {
-                self.send(due, SendKind::Probe);
-            }
+        self.plan_hedge(server, look);
+        // With a query that is answered elsewhere, nobody has to wait for the outcome.
+        if let Some(due) = due {
+            self.send(due, SendKind::Probe);
         }
     }
 
@@ -259,9 +260,7 @@ impl<S: Servers> Race<S> {
             return;
         }
         self.send(choice.server, SendKind::Retry);
-        if choice.standing == Standing::Fit && !self.sends.has_hedge() {
-            self.plan_hedge(choice.server);
-        }
+        self.plan_hedge(choice.server, choice.look);
     }
 
     /// A server is asked again only if it may say something else.
@@ -298,13 +297,14 @@ impl<S: Servers> Race<S> {
         self.sends.add(server, kind, self.servers.ask(server, errand));
     }
 
-    /// Who pays for each query does not want it sent twice.
-    fn plan_hedge(&mut self, server: usize) {
-        let ledger = self.servers.ledger(server);
-        if self.terms.hedge == Hedge::Adaptive && !ledger.is_metered() {
-            let now = Instant::now();
-            let after = ledger.hedge_after(self.servers.warmth(server, now));
-            self.hedge_at = Some(now + after);
+    /// Who pays for each query does not want it sent twice, and one hedge is enough.
+    fn plan_hedge(&mut self, server: usize, look: Look) {
+        let is_wanted = self.terms.hedge == Hedge::Adaptive
+            && look.standing == Standing::Fit
+            && !self.sends.has_hedge()
+            && !self.servers.ledger(server).is_metered();
+        if is_wanted {
+            self.hedge_at = Some(Instant::now() + look.hedge_after);
         }
     }
 

@@ -36,6 +36,8 @@ impl Template {
         let get = HeaderMap::from_iter([(ACCEPT, dns_message.clone())]);
         let mut post = get.clone();
         post.insert(CONTENT_TYPE, dns_message);
+        // Has its place already, so that filling it in moves nothing.
+        post.insert(CONTENT_LENGTH, HeaderValue::from(0));
         Self { url: server.url().clone(), post, get, habit: Habit::new(server.method()) }
     }
 

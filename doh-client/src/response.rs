@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn t05_only_success_carries_an_answer() {
+    fn r77_t05_only_success_carries_an_answer() {
         let check = |status| check_status(StatusCode::from_u16(status).unwrap(), &HeaderMap::new());
         for status in [200, 201, 203, 299] {
             assert!(check(status).is_ok(), "{status}");
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn t04_the_content_type_is_read_without_case_and_parameters() {
+    fn r77_t04_the_content_type_is_read_without_case_and_parameters() {
         for good in [
             "application/dns-message",
             "Application/DNS-Message",
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn t03_an_age_is_believed_when_it_is_plain_seconds() {
+    fn r76_t03_an_age_is_believed_when_it_is_plain_seconds() {
         for (text, seconds) in [
             ("0", 0),
             ("100", 100),

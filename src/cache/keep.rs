@@ -255,6 +255,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_damaged_under_a_right_sum_is_refused_or_means_the_same_every_time() {
+        let start = Instant::now();
+        let now = moment(start, 1_000_000);
+        let whole = save(&filled(start), now);
+        let end = whole.len() - 4;
+        let restore = |octets: &[u8]| {
+            let cache = cache();
+            let restored = cache.restore(Cursor::new(octets), now, &terms(&[HERE]));
+            restored.is_ok().then_some(cache)
+        };
+        let mut taken_in = 0;
+
+        for at in 18..end {
+            for change in [1, 0x80, 0xff] {
+                let mut damaged = whole.clone();
+                damaged[at] ^= change;
+                let sum = crc32fast::hash(&damaged[..end]);
+                damaged[end..].copy_from_slice(&sum.to_be_bytes());
+                let Some(first) = restore(&damaged) else { continue };
+                let saved = save(&first, now);
+                let again = restore(&saved).expect("it is ours");
+                assert_eq!(save(&again, now).len(), saved.len(), "octet {at} by {change}");
+                taken_in += 1;
+            }
+        }
+        assert!(taken_in > 100, "{taken_in}");
+    }
+
+    #[test]
     fn what_has_landed_meanwhile_is_newer() {
         let start = Instant::now();
         let saved = save(&filled(start), moment(start, 1_000_000));

@@ -88,6 +88,7 @@ impl Datagrams {
                 outcome => return outcome,
             }
         }
+        self.addresses.doubt();
         // A server has one address at least, so that there is a failure if there is no answer.
         Err(last.unwrap_or(Failure::NoAnswer(Duration::ZERO)))
     }

@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
+use crate::dns::{self, Dns};
 use crate::fake::{Act, Fake, clients_of, refusing};
 use crate::query;
 use crate::resolver::{Conduct, Resolver};
@@ -95,6 +96,19 @@ async fn resolvers_may_be_encrypted_and_are_asked_first_then() {
 
     assert!(error.to_string().contains("it has no address"), "{error}");
     assert_eq!((encrypted.seen().len(), plain.asked()), (2, 0));
+}
+
+#[tokio::test]
+async fn resolvers_may_speak_tls_or_tcp() {
+    for resolver in [Dns::tls([dns::Act::Answer]).await, Dns::tcp([dns::Act::Answer]).await] {
+        let fake = Fake::start([Act::Answer]).await;
+        let client = client_of(&fake, &[]).bootstrap(resolver.server()).build().unwrap();
+
+        let error = client.exchange(&query("a.test")).await.unwrap_err();
+
+        assert!(error.to_string().contains("it has no address"), "{error}");
+        assert_eq!(resolver.seen().len(), 2, "one question for each family");
+    }
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! A script goes in, a DNS server that follows it runs on a loopback port, over TLS, TCP or UDP. It
 //! is made of bare sockets, so that it can lie about every byte.
 
+mod answer;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,6 +16,10 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
+
+pub(crate) use answer::{framed, name_of, reply};
+
+use answer::{answers, strays};
 
 use crate::fake::{NAME, acceptor, clients_of};
 
@@ -59,9 +64,6 @@ pub(crate) enum Act {
 
 /// The flags of an answer that did not fit.
 pub(crate) const TRUNCATED: Act = Act::Flags([0x83, 0x80]);
-
-/// The flags of a NOERROR answer.
-const NOERROR: [u8; 2] = [0x81, 0x80];
 
 /// Time between two bytes of [`Act::Trickle`].
 const TRICKLE: Duration = Duration::from_millis(200);
@@ -225,11 +227,6 @@ async fn same_port() -> (TcpSocket, UdpSocket) {
     }
 }
 
-/// Where the name of a query with one question stands.
-pub(crate) fn name_of(message: &[u8]) -> Range<usize> {
-    12..message.len() - 4
-}
-
 impl Stage {
     fn of(script: impl IntoIterator<Item = Act>) -> Self {
         Self {
@@ -339,48 +336,6 @@ async fn read(wire: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
     let mut query = vec![0; length.into()];
     wire.read_exact(&mut query).await.ok()?;
     Some(query)
-}
-
-/// The bytes of an act that writes.
-fn answers(act: Act, query: &[u8]) -> Vec<u8> {
-    let answer = reply(act, query);
-    match act {
-        Act::Strays(count) => {
-            let strays = strays(&answer, count).map(|stray| framed(&stray));
-            strays.chain([framed(&answer)]).collect::<Vec<_>>().concat()
-        }
-        Act::Part(size) => framed(&answer)[..size].to_vec(),
-        Act::Length(length) => [&length.to_be_bytes(), answer.as_slice()].concat(),
-        _ => framed(&answer),
-    }
-}
-
-pub(crate) fn framed(message: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(message.len()).expect("no longer than a message may be");
-    [&length.to_be_bytes(), message].concat()
-}
-
-/// The answer of an act to a query.
-pub(crate) fn reply(act: Act, query: &[u8]) -> Vec<u8> {
-    let mut answer = query.to_vec();
-    answer[2..4].copy_from_slice(&NOERROR);
-    match act {
-        Act::Flags(flags) => answer[2..4].copy_from_slice(&flags),
-        Act::Turn(at, bits) => answer[at] ^= bits,
-        Act::SmallLetters => answer[name_of(query)].make_ascii_lowercase(),
-        Act::Size(size) => answer.resize(size, 0),
-        _ => {}
-    }
-    answer
-}
-
-/// Answers under other ids.
-fn strays(answer: &[u8], count: usize) -> impl Iterator<Item = Vec<u8>> {
-    (1..=count).map(|number| {
-        let mut stray = answer.to_vec();
-        stray[1] ^= u8::try_from(number).expect("the floods of these tests are small");
-        stray
-    })
 }
 
 async fn serve_datagrams(socket: UdpSocket, stage: Arc<Stage>) {

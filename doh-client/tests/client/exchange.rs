@@ -18,7 +18,7 @@ async fn an_answer_comes_back_as_the_server_sent_it() {
 }
 
 #[tokio::test]
-async fn t01_a_request_says_what_rfc_8484_asks_for_and_nothing_else() {
+async fn r77_t01_a_request_says_what_rfc_8484_asks_for_and_nothing_else() {
     let fake = Fake::start([Act::Answer]).await;
     fake.client().exchange(&query("a.test")).await.unwrap();
 
@@ -38,7 +38,7 @@ async fn t01_a_request_says_what_rfc_8484_asks_for_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn t01_a_query_is_sent_with_the_id_0() {
+async fn r77_t01_a_query_is_sent_with_the_id_0() {
     let fake = Fake::start([Act::Answer]).await;
     let mut expected = query("a.test");
     expected[..2].copy_from_slice(&[0, 0]);
@@ -49,7 +49,7 @@ async fn t01_a_query_is_sent_with_the_id_0() {
 }
 
 #[tokio::test]
-async fn t03_the_age_of_an_answer_is_passed_on() {
+async fn r76_t03_the_age_of_an_answer_is_passed_on() {
     for (age, seconds) in [("0", 0), ("100", 100), ("soon", 0), ("-5", 0), ("4294967296", 1 << 31)]
     {
         let fake = Fake::start([Act::Age(age)]).await;
@@ -61,7 +61,7 @@ async fn t03_the_age_of_an_answer_is_passed_on() {
 }
 
 #[tokio::test]
-async fn t06_an_answer_may_have_65535_bytes_and_no_more() {
+async fn r21_r77_t06_an_answer_may_have_65535_bytes_and_no_more() {
     let fake = Fake::start([Act::Size(65_535), Act::Size(65_536)]).await;
     let client = fake.client();
 
@@ -91,7 +91,7 @@ async fn a_message_that_is_no_query_is_never_sent() {
 }
 
 #[tokio::test]
-async fn t05_the_status_tells_what_happened() {
+async fn r77_t05_the_status_tells_what_happened() {
     let fake = Fake::start([Act::Answer, Act::Status(503)]).await;
     let client = fake.client();
     assert_eq!(client.status()[0].health, Health::Untried);

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::stage::Note;
 use super::{Act, Stage, good};
 use crate::error::{Cause, Error, Failure};
+use crate::ledger::Warmth;
 use crate::observer::{Breaker, SendKind};
 
 const PROBE: Note = Note::Sent(SendKind::Probe);
@@ -128,6 +129,16 @@ async fn t52_whether_a_server_is_back_is_found_out_beside_a_query_that_another_a
 
     sleep(Duration::from_secs(1)).await;
     assert_eq!(stage.ledger_of(0).record().breaker(), Breaker::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn t52_a_server_is_probed_also_while_the_others_are_busy() {
+    let stage = Stage::of([[good(5)].into(), [good(20)].into()]).with_open(0);
+    let stage = Arc::new(stage.with_warmth(1, Warmth::Unreachable));
+    sleep(Duration::from_secs(1)).await;
+
+    assert_eq!(stage.race().await.unwrap().server, 0, "its answer counts");
+    assert_eq!((stage.times(PROBE), stage.take_shares()), (1, vec![1, 1]));
 }
 
 #[tokio::test(start_paused = true)]
