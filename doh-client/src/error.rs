@@ -214,6 +214,42 @@ impl Failure {
         self.blame() != Blame::Config
     }
 
+    /// What a person can do about it.
+    ///
+    /// ```
+    /// assert!(doh_client::Failure::Status(404).next_step().contains("path"));
+    /// ```
+    pub fn next_step(&self) -> &'static str {
+        match self {
+            Self::Connect { .. } | Self::ConnectTimeout(_) => {
+                "check its addresses and port, and whether a firewall lets TCP through to them"
+            }
+            Self::NoAddress { .. } => {
+                "pin its addresses in the URL (`#192.0.2.1`), or check the bootstrap resolvers"
+            }
+            Self::Proxy { .. } => "check the proxy's URL, and whether it lets this host through",
+            Self::Trust(problem) => problem.next_step(),
+            Self::Protocol(_) => "check host and port: something else may answer there",
+            Self::Spoofed(_) => "ask it over a protocol that is encrypted, if it speaks one",
+            Self::Status(401 | 403) => {
+                "it does not let this client in: check the URL, and whether it wants a client certificate"
+            }
+            Self::Status(404) => "check the path of the URL; most servers have `/dns-query`",
+            Self::Status(421) => "it does not serve this host: check the URL and its addresses",
+            Self::UnknownIssuer => {
+                "if the certificate is right, trust the authority that signed it"
+            }
+            Self::NoHttp2 => "check host and port; without HTTP/2 it cannot be used over https",
+            Self::Throttled { .. } => "ask it less: add another server, or let the cache keep more",
+            Self::Overloaded => "add another server, or allow more queries in flight",
+            Self::ContentType(_) => {
+                "check the URL, and whether something on the way answers in its place"
+            }
+            Self::NoAnswer(_) => "it is slow or unreachable: add another server beside it",
+            _ => "check its URL, its addresses and its certificate",
+        }
+    }
+
     /// Whether asking the same server may help at once: what failed was this request alone.
     pub(crate) fn is_passing(&self) -> bool {
         matches!(self, Self::Reset(_) | Self::Status(408 | 500 | 502 | 504))

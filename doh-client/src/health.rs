@@ -17,7 +17,6 @@ use breaker::{Breaker, Weight};
 use pace::Pace;
 use room::Room;
 
-pub(crate) use breaker::next_step;
 pub(crate) use pace::IsGood;
 pub(crate) use room::Entry;
 

@@ -12,7 +12,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::choice::{Dice, Look, Standing};
 use crate::error::{Chain, Failure};
-use crate::health::{Entry, IsGood, Record, Verdict, next_step};
+use crate::health::{Entry, IsGood, Record, Verdict};
 use crate::message::Merit;
 use crate::observer::{Breaker, Budget, Event, SendKind, Witness};
 use crate::upstream::Reply;
@@ -120,7 +120,7 @@ impl Ledger {
         match entry {
             Entry::In => {}
             Entry::Wait => self.wait_in_line(errand.deadline).await?,
-            Entry::Full => return Err(Failure::Overloaded),
+            Entry::Full => return Err(self.turn_away()),
         }
         let account = Account::open(self, errand.kind);
         let outcome = exchange.await;
@@ -154,7 +154,12 @@ impl Ledger {
                 return Ok(());
             }
         }
-        Err(Failure::Overloaded)
+        Err(self.turn_away())
+    }
+
+    fn turn_away(&self) -> Failure {
+        self.witness.note(&Event::TurnedAway);
+        Failure::Overloaded
     }
 
     /// Lets the first in line know that there may be room.
@@ -224,7 +229,7 @@ impl Ledger {
         if verdict.breaker != Some(Breaker::Open) || !verdict.is_news {
             debug!(%server, %error, "server failed");
         } else if verdict.is_hopeless {
-            let next = next_step(failure);
+            let next = failure.next_step();
             error!(%server, %error, next, "server cannot be used, asking it once a minute");
         } else {
             warn!(%server, %error, "server fails, preferring the others");

@@ -47,6 +47,8 @@ pub enum Event<'a> {
     },
     /// It was not answered.
     Failed(&'a Failure),
+    /// It was not sent: too many were under way, and none ended soon enough.
+    TurnedAway,
     /// A hedge was answered before what it was to replace.
     HedgeWon,
     /// Something was not sent because a budget is used up.

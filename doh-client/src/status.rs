@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::error::Chain;
+use crate::error::{Chain, Failure};
 use crate::health::Health;
 use crate::observer::Breaker;
 use crate::upstream::Upstream;
@@ -35,6 +35,8 @@ pub struct ServerStatus {
     pub connects: u64,
     /// What went wrong last, however long ago.
     pub last_error: Option<String>,
+    /// What a person can do about that.
+    pub next_step: Option<&'static str>,
     /// How long its last answer took, connecting not included.
     pub last_round_trip: Option<Duration>,
     /// How long its answers take, smoothed.
@@ -69,6 +71,7 @@ impl ServerStatus {
             failed: record.failed,
             connects,
             last_error: record.last_failure.as_ref().map(|failure| Chain(failure).to_string()),
+            next_step: record.last_failure.as_ref().map(Failure::next_step),
             last_round_trip: record.last_round_trip,
             round_trip: record.round_trip(),
             slow_round_trip: record.percentile(),

@@ -193,19 +193,5 @@ impl Weight {
     }
 }
 
-/// What a person can do about a server that will fail until somebody changes something.
-pub(crate) fn next_step(failure: &Failure) -> &'static str {
-    match failure {
-        Failure::Status(401 | 403) => {
-            "it does not let this client in: check the URL, and whether it wants a client certificate"
-        }
-        Failure::Status(404) => "check the path of the URL; most servers have `/dns-query`",
-        Failure::Status(421) => "it does not serve this host: check the URL and its addresses",
-        Failure::UnknownIssuer => "if the certificate is right, trust the authority that signed it",
-        Failure::NoHttp2 => "check host and port; without HTTP/2 it cannot be used over https",
-        _ => "check its URL, its addresses and its certificate",
-    }
-}
-
 #[cfg(test)]
 mod tests;

@@ -67,6 +67,17 @@ pub enum TrustProblem {
 }
 
 impl TrustProblem {
+    pub(crate) fn next_step(&self) -> &'static str {
+        match self {
+            Self::Expired { .. } | Self::NotYetValid { .. } => {
+                "check this machine's clock, then ask who runs the server"
+            }
+            Self::WrongName { .. } => "check the host in its URL, and its addresses",
+            Self::WrongPin { .. } => "find out whether its key was changed, then pin the new one",
+            Self::ClientCertificate(_) => "set the client certificate that it knows",
+        }
+    }
+
     pub(crate) fn blame(&self) -> Blame {
         match self {
             Self::Expired { .. } => Blame::Upstream,

@@ -128,6 +128,7 @@ async fn t58_a_query_leaves_the_line_when_no_answer_can_be_in_time() {
 
     assert!(matches!(hasty.await.unwrap(), Err(Failure::Overloaded)));
     assert_eq!(started.elapsed().as_millis(), 1500);
+    assert_eq!(stage.times(Note::TurnedAway), 1);
     assert!(first.await.unwrap().is_ok());
     assert!(patient.await.unwrap().is_ok());
     assert_eq!(started.elapsed().as_millis(), 4000);
