@@ -5,9 +5,11 @@
 //! when somebody scrapes.
 
 mod exposition;
+mod family;
 mod listener;
 mod shadow;
 mod tally;
+mod upstream;
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},

@@ -5,12 +5,16 @@
 
 mod addresses;
 mod carrier;
+mod client;
 mod failure;
 mod flights;
 mod memory;
+mod numbers;
 mod places;
 mod progress;
+mod report;
 mod roads;
+mod timeline;
 
 use std::{
     sync::{
@@ -22,28 +26,35 @@ use std::{
 
 use arc_swap::ArcSwap;
 use blocker::Name;
-use doh_client::{BuildError, Client, Health, Hedge, ServerStatus};
+use doh_client::ServerStatus;
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, timeout_at},
 };
 
 use crate::{
-    cache::{Bounds, Cache, Entry, Key, is_usable},
-    config::{Config, UpstreamSettings},
+    cache::{Bounds, Cache, Entry, Key},
+    config::Config,
     query::Asker,
     route::RouteId,
 };
 
 pub use addresses::KnownAddresses;
 pub use carrier::{Carriage, Carrier, Delivery};
+use client::Kept;
+pub(crate) use client::client_of;
+pub use client::{UpstreamError, extra_roots};
 pub use failure::Failure;
 use flights::{Ask, Flights, Waiter};
 use memory::Memory;
+pub(crate) use numbers::{Counts, Histogram, Numbers, Spread};
 use places::{Place, Places};
 use progress::Doubt;
+pub(crate) use report::{BREAKER_WORDS, breaker};
+pub use report::{Recent, ServerReport};
 use roads::Roads;
 pub use roads::RouteStatus;
+pub use timeline::Slice;
 
 /// What became of a flight.
 pub type Resolved = Result<Arc<Entry>, Failure>;
@@ -56,9 +67,10 @@ pub struct Upstream {
     /// has landed, even where the client is long gone.
     places: Arc<Places>,
     renewed: Arc<AtomicU64>,
+    coalesced: Arc<AtomicU64>,
     current: Arc<ArcSwap<Settings>>,
     memory: Memory,
-    addresses: KnownAddresses,
+    kept: Kept,
 }
 
 /// What flights need to know, replaced as a whole by a reload.
@@ -70,9 +82,6 @@ struct Settings {
     in_flight_per_client: usize,
     bounds: Bounds,
 }
-
-/// What a DoH client is made of: settings, further roots, queries in flight.
-type MadeOf = (UpstreamSettings, Option<Vec<u8>>, usize);
 
 /// What the upstream thread runs until the last `Upstream` is gone.
 pub struct Engine {
@@ -86,9 +95,9 @@ impl Upstream {
     /// # Errors
     /// Where no client can be made of the settings, such as a CA file that is not PEM.
     pub fn new(config: &Config, cache: Cache) -> Result<(Self, Engine), UpstreamError> {
-        let addresses = KnownAddresses::of(config.data_dir.as_deref());
-        let settings = Settings::new(config, None, &addresses)?;
-        Ok(Self::of(settings, config, cache, addresses))
+        let kept = Kept::new(config.data_dir.as_deref());
+        let settings = Settings::new(config, None, &kept)?;
+        Ok(Self::of(settings, config, cache, kept))
     }
 
     /// The same over a carrier of the caller's, which stays whatever a reload says and is asked
@@ -99,23 +108,18 @@ impl Upstream {
         carrier: Arc<dyn Carrier>,
     ) -> (Self, Engine) {
         let settings = Settings::with_carrier(config, carrier, None);
-        Self::of(settings, config, cache, KnownAddresses::of(None))
+        Self::of(settings, config, cache, Kept::new(None))
     }
 
-    fn of(
-        settings: Settings,
-        config: &Config,
-        cache: Cache,
-        addresses: KnownAddresses,
-    ) -> (Self, Engine) {
+    fn of(settings: Settings, config: &Config, cache: Cache, kept: Kept) -> (Self, Engine) {
         let limit = config.dns.limits.in_flight;
         let (sender, asks) = mpsc::channel(limit);
         let current = Arc::new(ArcSwap::from_pointee(settings));
         let memory = Memory::new();
         let flights = Flights::new(current.clone(), cache, memory.clone());
         let places = Arc::new(Places::new(limit));
-        let renewed = Arc::default();
-        let upstream = Self { asks: sender, places, renewed, current, memory, addresses };
+        let (renewed, coalesced) = (Arc::default(), flights.coalesced());
+        let upstream = Self { asks: sender, places, renewed, coalesced, current, memory, kept };
         (upstream, Engine { flights, asks })
     }
 
@@ -175,14 +179,14 @@ impl Upstream {
     /// # Errors
     /// Where no client can be made of them; the old ones stay.
     pub fn reconfigure(&self, config: &Config) -> Result<(), UpstreamError> {
-        let next = Settings::new(config, Some(&self.current.load()), &self.addresses)?;
+        let next = Settings::new(config, Some(&self.current.load()), &self.kept)?;
         self.current.store(Arc::new(next));
         Ok(())
     }
 
     /// Where servers were found last, to be kept over a restart.
     pub fn addresses(&self) -> KnownAddresses {
-        self.addresses.clone()
+        self.kept.addresses.clone()
     }
 
     /// The route that a name takes by the settings in force.
@@ -200,11 +204,16 @@ impl Upstream {
         let mut all: Vec<ServerStatus> = Vec::new();
         for server in self.routes().into_iter().flat_map(|route| route.servers) {
             match all.iter_mut().find(|known| known.server == server.server) {
-                Some(known) => add(known, server),
+                Some(known) => report::add(known, server),
                 None => all.push(server),
             }
         }
         all
+    }
+
+    /// What has been counted of a server, by its URL; nothing where a carrier from outside counts.
+    pub(crate) fn numbers(&self, server: &str) -> Option<Arc<Numbers>> {
+        self.kept.register.find(server)
     }
 
     /// Queries that wait now.
@@ -221,6 +230,11 @@ impl Upstream {
     /// Answers that were asked for again before they expired.
     pub fn renewed(&self) -> u64 {
         self.renewed.load(Ordering::Relaxed)
+    }
+
+    /// Queries that joined a flight which was under way for another.
+    pub fn coalesced(&self) -> u64 {
+        self.coalesced.load(Ordering::Relaxed)
     }
 
     /// Keys that failed within a minute and have had no good answer since; not all of them still
@@ -291,15 +305,11 @@ impl Flight {
 }
 
 impl Settings {
-    fn new(
-        config: &Config,
-        running: Option<&Self>,
-        addresses: &KnownAddresses,
-    ) -> Result<Self, UpstreamError> {
+    fn new(config: &Config, running: Option<&Self>, kept: &Kept) -> Result<Self, UpstreamError> {
         let before = running.map(|running| &running.roads);
         match running.and_then(|running| running.given.clone()) {
             Some(carrier) => Ok(Self::with_carrier(config, carrier, before)),
-            None => Ok(Self::of(config, Roads::new(config, before, addresses)?, None)),
+            None => Ok(Self::of(config, Roads::new(config, before, kept)?, None)),
         }
     }
 
@@ -317,81 +327,4 @@ impl Settings {
             bounds: Bounds::from(&config.cache),
         }
     }
-}
-
-/// Adds what another client has seen of the same server.
-fn add(known: &mut ServerStatus, other: ServerStatus) {
-    known.connected |= other.connected;
-    known.answered += other.answered;
-    known.failed += other.failed;
-    known.connects += other.connects;
-    known.last_error = known.last_error.take().or(other.last_error);
-    known.last_round_trip = known.last_round_trip.or(other.last_round_trip);
-    known.health = match (known.health, other.health) {
-        (Health::Untried, other) => other,
-        (Health::Down, Health::Up) => Health::Up,
-        (known, _) => known,
-    };
-}
-
-fn make_client(
-    (settings, roots, in_flight): &MadeOf,
-    addresses: KnownAddresses,
-) -> Result<Client, BuildError> {
-    let hedge = if settings.hedge { Hedge::Adaptive } else { Hedge::Off };
-    let mut builder = Client::builder()
-        .timeout(settings.timeout)
-        .hedge(hedge)
-        .in_flight(*in_flight)
-        .check(is_usable)
-        .address_book(Arc::new(addresses));
-    for resolver in &settings.bootstrap {
-        builder = builder.bootstrap(resolver.clone());
-    }
-    for server in &settings.servers {
-        builder = builder.server(server.clone());
-    }
-    if let Some(pem) = roots {
-        builder = builder.extra_roots_pem(pem);
-    }
-    if let Some(certificate) = &settings.client_certificate {
-        builder = builder.client_certificate_pem(&certificate.chain, &certificate.key);
-    }
-    if let Some(proxy) = &settings.proxy {
-        builder = builder.proxy(proxy.clone());
-    }
-    builder.build()
-}
-
-/// The certificates of `upstream.ca_file`, where one is named.
-///
-/// # Errors
-/// Where it cannot be read.
-pub fn extra_roots(settings: &UpstreamSettings) -> Result<Option<Vec<u8>>, UpstreamError> {
-    let path = &settings.ca_file;
-    if path.is_empty() {
-        return Ok(None);
-    }
-    match std::fs::read(path) {
-        Ok(pem) => Ok(Some(pem)),
-        Err(source) => Err(UpstreamError::CaFile { path: path.clone(), source }),
-    }
-}
-
-/// Why upstreams cannot be asked at all; the operator's to mend.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum UpstreamError {
-    /// `upstream.ca_file` cannot be read.
-    #[error("upstream.ca_file `{path}` cannot be read; name a PEM file the server may read")]
-    CaFile {
-        /// The file.
-        path: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// No client can be made.
-    #[error("no upstream client: {0}")]
-    Client(#[from] BuildError),
 }

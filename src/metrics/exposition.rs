@@ -10,15 +10,18 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-use doh_client::{Health, ServerStatus};
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text},
+    encoding::{DescriptorEncoder, text},
     metrics::{MetricType, info::Info},
     registry::Registry,
 };
 
-use super::{Metrics, ProxyHeader, RCODE_WORDS, Room, TRANSPORTS};
+use super::{
+    Metrics, ProxyHeader, RCODE_WORDS, Room, TRANSPORTS,
+    family::{Family, counter, family, gauge},
+    upstream,
+};
 use crate::{
     lists::{ListState, ListStore},
     pipeline::Pipeline,
@@ -32,14 +35,6 @@ pub struct Scrape {
     pub pipeline: Arc<Pipeline>,
     /// The state of the lists.
     pub lists: Arc<ListStore>,
-}
-
-/// One family: its name without the prefix, what it says, and its samples by label.
-struct Family {
-    name: &'static str,
-    help: &'static str,
-    kind: MetricType,
-    samples: Vec<(Vec<(&'static str, String)>, u64)>,
 }
 
 impl Scrape {
@@ -62,7 +57,7 @@ impl Scrape {
         families.extend(self.of_path());
         families.extend(self.of_lists());
         families.push(self.of_shadows());
-        families.extend(self.of_upstreams());
+        families.extend(upstream::families(&self.pipeline.upstream));
         families
     }
 
@@ -129,21 +124,6 @@ impl Scrape {
         let help = "What lists and rules in shadow mode would have blocked";
         family("shadow_blocks", help, MetricType::Counter, samples)
     }
-
-    fn of_upstreams(&self) -> [Family; 3] {
-        let status = self.pipeline.upstream.status();
-        let samples = |value: fn(&ServerStatus) -> u64| {
-            let label = |server: &ServerStatus| vec![("upstream", server.server.clone())];
-            status.iter().map(|server| (label(server), value(server))).collect::<Vec<_>>()
-        };
-        let (counter, gauge) = (MetricType::Counter, MetricType::Gauge);
-        let is_up = |server: &ServerStatus| u64::from(server.health != Health::Down);
-        [
-            family("upstream_answered", "Answers of each", counter, samples(|s| s.answered)),
-            family("upstream_failed", "Failures of each", counter, samples(|s| s.failed)),
-            family("upstream_up", "Whether it answered last", gauge, samples(is_up)),
-        ]
-    }
 }
 
 fn of_counters(metrics: &Metrics) -> Vec<Family> {
@@ -183,43 +163,12 @@ fn of_counters(metrics: &Metrics) -> Vec<Family> {
     ]
 }
 
-fn gauge(name: &'static str, help: &'static str, value: u64) -> Family {
-    family(name, help, MetricType::Gauge, [(Vec::new(), value)])
-}
-
-fn counter(name: &'static str, help: &'static str, value: u64) -> Family {
-    family(name, help, MetricType::Counter, [(Vec::new(), value)])
-}
-
-fn family(
-    name: &'static str,
-    help: &'static str,
-    kind: MetricType,
-    samples: impl IntoIterator<Item = (Vec<(&'static str, String)>, u64)>,
-) -> Family {
-    Family { name, help, kind, samples: samples.into_iter().collect() }
-}
-
 impl Collector for Scrape {
     fn encode(&self, mut out: DescriptorEncoder<'_>) -> fmt::Result {
-        for Family { name, help, kind, samples } in self.families() {
-            let mut family = out.encode_descriptor(name, help, None, kind)?;
-            for (labels, value) in samples {
-                if labels.is_empty() {
-                    encode(&mut family, kind, value)?;
-                } else {
-                    encode(&mut family.encode_family(&labels)?, kind, value)?;
-                }
-            }
+        for family in self.families() {
+            family.encode(&mut out)?;
         }
         Ok(())
-    }
-}
-
-fn encode(sample: &mut MetricEncoder<'_>, kind: MetricType, value: u64) -> fmt::Result {
-    match kind {
-        MetricType::Counter => sample.encode_counter::<NoLabelSet, _, u64>(&value, None),
-        _ => sample.encode_gauge(&value),
     }
 }
 

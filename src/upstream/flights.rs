@@ -4,7 +4,14 @@
 //! A flight is a task of its own, so that a client that goes away never takes others' answer
 //! with it. There are never more flights than asks, and those are bounded where they are made.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use tokio::{
@@ -68,12 +75,19 @@ pub(super) struct Flights {
     /// How many of each route; one that has none is not here.
     on_route: HashMap<RouteId, usize>,
     tasks: JoinSet<(Key, Resolved)>,
+    coalesced: Arc<AtomicU64>,
 }
 
 impl Flights {
     pub(super) fn new(current: Arc<ArcSwap<Settings>>, cache: Cache, memory: Memory) -> Self {
         let (under_way, on_route, tasks) = (HashMap::new(), HashMap::new(), JoinSet::new());
-        Self { current, cache, memory, under_way, on_route, tasks }
+        let coalesced = Arc::default();
+        Self { current, cache, memory, under_way, on_route, tasks, coalesced }
+    }
+
+    /// Counts the queries that join a flight under way.
+    pub(super) fn coalesced(&self) -> Arc<AtomicU64> {
+        self.coalesced.clone()
     }
 
     pub(super) async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
@@ -99,6 +113,7 @@ impl Flights {
         if let Some(flight) = self.under_way.get_mut(&ask.key) {
             flight.is_renewal &= is_renewal;
             flight.waiters.push(ask.waiter);
+            self.coalesced.fetch_add(1, Ordering::Relaxed);
             return;
         }
         // A flight may have landed between the miss and this ask.

@@ -8,7 +8,9 @@ use doh_client::{Server, ServerStatus};
 use tokio::time::Instant;
 
 use super::{
-    Carrier, KnownAddresses, MadeOf, UpstreamError, carrier::Doh, extra_roots, make_client,
+    Carrier, UpstreamError,
+    carrier::Doh,
+    client::{Kept, MadeOf, extra_roots},
     progress::Progress,
 };
 use crate::{
@@ -45,6 +47,16 @@ pub struct RouteStatus {
     pub servers: Vec<ServerStatus>,
 }
 
+impl RouteStatus {
+    /// The names that it is for, as words; `.` stands for all that have no other.
+    pub(super) fn domains(&self) -> Vec<String> {
+        match &self.domains[..] {
+            [] => vec![".".to_owned()],
+            domains => domains.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
 /// All roads.
 pub(super) struct Roads {
     routes: Routes,
@@ -63,10 +75,10 @@ impl Roads {
     pub(super) fn new(
         config: &Config,
         before: Option<&Self>,
-        addresses: &KnownAddresses,
+        kept: &Kept,
     ) -> Result<Self, UpstreamError> {
         let roots = extra_roots(&config.upstream)?;
-        let road = |plan| Road::new(plan, &roots, before, addresses);
+        let road = |plan| Road::new(plan, &roots, before, kept);
         let roads = Plan::all(config).into_iter().map(road);
         let roads = roads.collect::<Result<Vec<_>, _>>()?;
         Ok(Self::of(config, roads, before))
@@ -134,7 +146,7 @@ impl Road {
         plan: Plan,
         roots: &Option<Vec<u8>>,
         before: Option<&Roads>,
-        addresses: &KnownAddresses,
+        kept: &Kept,
     ) -> Result<Self, UpstreamError> {
         let Plan { id, domains, settings, in_flight } = plan;
         let made_of = (settings, roots.clone(), in_flight);
@@ -142,7 +154,7 @@ impl Road {
         let same = old.filter(|old| old.made_of.as_ref() == Some(&made_of));
         let (carrier, progress) = match same {
             Some(same) => (same.carrier.clone(), same.progress.clone()),
-            None => (Doh::start(make_client(&made_of, addresses.clone())?), Arc::default()),
+            None => (Doh::start(kept.client(&made_of)?), Arc::default()),
         };
         Ok(Self { id, domains, carrier, progress, made_of: Some(made_of) })
     }
@@ -200,7 +212,7 @@ mod tests {
 
     fn roads(toml: &str, before: Option<&Roads>) -> Roads {
         let config = Config::parse(&format!("{DEFAULT}{toml}"), &Environment::default()).unwrap();
-        Roads::new(&config, before, &KnownAddresses::of(None)).unwrap()
+        Roads::new(&config, before, &Kept::new(None)).unwrap()
     }
 
     fn route(domain: &str, server: &str) -> String {
