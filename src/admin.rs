@@ -72,6 +72,10 @@ impl Backend for AdminBackend {
         serde_json::to_value(explanation).map_err(|error| error.to_string())
     }
 
+    fn upstreams(&self) -> serde_json::Value {
+        serde_json::to_value(self.pipeline.upstream.report()).unwrap_or_default()
+    }
+
     fn status(&self) -> Status {
         let snapshot = self.pipeline.published.load();
         let lists = snapshot.policy.lists();

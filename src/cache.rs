@@ -4,13 +4,13 @@
 //! see is decided anew on every hit, so a new rule counts with the next query.
 
 mod archive;
+mod denials;
 mod entry;
 mod flush;
 mod keep;
 
 use std::{
     hash::{Hash, Hasher},
-    iter::successors,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -27,6 +27,7 @@ pub use entry::{
 };
 
 pub use archive::{Damage, Moment};
+use denials::Denials;
 pub use keep::Terms;
 
 use crate::{query::Query, route::RouteId};
@@ -98,6 +99,7 @@ impl Hash for Key {
 pub struct Cache {
     entries: sync::Cache<Key, Arc<Entry>>,
     counts: Arc<Counts>,
+    denials: Arc<Denials>,
 }
 
 /// What has happened to a cache.
@@ -128,7 +130,7 @@ impl Cache {
             })
             .expire_after(UntilUseless)
             .build();
-        Self { entries, counts }
+        Self { entries, counts, denials: Arc::default() }
     }
 
     /// The last answer for a key, be it still good or not.
@@ -144,13 +146,17 @@ impl Cache {
     /// who want to see one. Costs a look-up for each label and a message to write: for misses only,
     /// and what is made is found by `get` from then on, until what it was made of expires.
     pub fn no_such_name(&self, key: &Key, now: Instant) -> Option<Arc<Entry>> {
-        let denied = |name| self.get(&key.of_name(name)).filter(|entry| entry.denies_name(now));
+        let denied = |name: &[u8]| {
+            let name = Name::from_wire(name).ok().filter(|_| self.denials.may_have(name))?;
+            let entry = self.get(&key.of_name(name)).filter(|entry| entry.denies_name(now))?;
+            self.denials.counts(entry.stored()).then_some(entry)
+        };
         let above = || {
-            let names = successors(key.name.parent(), Name::parent).take(MAX_ANCESTORS);
+            let names = key.name.suffixes().skip(1).take(MAX_ANCESTORS);
             let mut found = names.filter_map(denied).filter(|entry| entry.is_authentic());
             if key.dnssec_ok { None } else { found.next() }
         };
-        let entry = denied(key.name).or_else(above)?;
+        let entry = denied(key.name.as_wire()).or_else(above)?;
         let made = Arc::new(entry.under_alias(&key.name, key.qtype, &[], now).ok()?);
         self.entries.entry_by_ref(key).and_compute_with(|last| match last {
             // A flight has landed since.
@@ -164,8 +170,9 @@ impl Cache {
     pub fn insert(&self, key: Key, entry: Arc<Entry>) {
         self.counts.inserted.fetch_add(1, Ordering::Relaxed);
         if entry.denies_name(entry.stored()) {
+            self.denials.note(key.name.as_wire());
             self.entries.insert(key.of_name(key.name), entry.clone());
-        } else {
+        } else if self.denials.may_have(key.name.as_wire()) {
             self.entries.invalidate(&key.of_name(key.name));
         }
         if entry.lifetime().is_zero() {

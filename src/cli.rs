@@ -19,7 +19,9 @@ mod serve;
 mod shown;
 mod span;
 mod status;
+mod sparkline;
 mod table;
+mod upstream;
 
 use std::{
     ffi::OsString,
@@ -126,6 +128,11 @@ enum Command {
     Cache {
         #[command(subcommand)]
         what: CacheCommand,
+    },
+    /// Say how upstream servers do, and ask them
+    Upstream {
+        #[command(subcommand)]
+        what: upstream::Command,
     },
     /// Ask the running server whether it answers
     Healthcheck {
@@ -312,6 +319,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
                 cache::flush(name.as_deref(), &reach, form)
             }
         },
+        Command::Upstream { what } => upstream::run(&what),
         Command::Healthcheck { server } => healthcheck::run(&server),
         Command::HashPassword => password::run(),
         Command::Config { what: ConfigCommand::Default } => print(DEFAULT_FILE.trim_end()),

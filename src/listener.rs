@@ -32,7 +32,7 @@ pub async fn answer_packet(worker: &Rc<Worker>, packet: &[u8], client: Client) -
     match take(worker, packet, &client, &mut out) {
         Taken::Silence => None,
         Taken::Answer => Some(out),
-        Taken::Wait(pending) => finish(*pending).await,
+        Taken::Wait(pending) => finish(pending).await,
     }
 }
 
@@ -102,12 +102,11 @@ fn complain(
 }
 
 /// Waits for the answer that a packet did not get at once; nothing where silence is right.
-async fn finish(pending: Pending) -> Option<Vec<u8>> {
+async fn finish(mut pending: Box<Pending>) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(USUAL_ANSWER);
-    let query = pending.query().clone();
     if let Progress::Silence = pending.finish(&mut out).await {
         return None;
     }
-    answer::fit(&query, &mut out);
+    answer::fit(pending.query(), &mut out);
     Some(out)
 }

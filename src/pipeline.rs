@@ -32,12 +32,12 @@ use crate::{
     querylog::{Given, Outcome, Writer},
     ratelimit::Pace,
     snapshot::Snapshot,
-    upstream::Resolved,
+    upstream::{Courier, Failure, Mailbox, Resolved},
 };
 
 use front::Front;
 pub use pending::Pending;
-use recall::{Found, Known, Recall};
+use recall::{Found, Known, Recall, Unknown};
 use reply::Reply;
 pub use shared::Pipeline;
 
@@ -48,6 +48,8 @@ pub struct Worker {
     front: RefCell<Front>,
     log: RefCell<Writer>,
     tally: Tally,
+    /// How what upstreams said comes to this thread.
+    courier: Courier,
     /// The time, as it was when the thread last read packets.
     now: Cell<Instant>,
 }
@@ -68,6 +70,12 @@ impl Progress {
     }
 }
 
+/// What an upstream must be asked for first, and whether there is an expired answer until then.
+struct Miss {
+    key: Key,
+    has_stale: bool,
+}
+
 /// A query that was admitted, what it is judged by, and when.
 #[derive(Clone, Copy)]
 struct Asked<'a> {
@@ -78,9 +86,20 @@ struct Asked<'a> {
 }
 
 impl Worker {
-    /// Another thread at a pipeline.
+    /// Another thread at a pipeline, and what has to run on it for its upstream answers to come in.
+    pub fn with_mailbox(pipeline: Arc<Pipeline>) -> (Rc<Self>, Mailbox) {
+        let (courier, mailbox) = pipeline.upstream.courier();
+        (Self::of(pipeline, courier), mailbox)
+    }
+
+    /// The same where each upstream answer comes in by itself.
     pub fn new(pipeline: Arc<Pipeline>) -> Rc<Self> {
+        Self::of(pipeline, Courier::default())
+    }
+
+    fn of(pipeline: Arc<Pipeline>, courier: Courier) -> Rc<Self> {
         Rc::new(Self {
+            courier,
             front: RefCell::new(Front::new()),
             log: RefCell::new(pipeline.log.writer()),
             tally: pipeline.metrics.tally(),
@@ -120,13 +139,10 @@ impl Worker {
         let Asked { query, snapshot, now, .. } = *asked;
         let reply = match self.answer(asked, None, out) {
             Ok(reply) => reply,
-            Err(key) => match self.pipeline.upstream.ask(key.clone(), query.asker()) {
-                Ok(flight) => {
-                    let pending = Pending::new(self.clone(), query.clone(), flight, now);
-                    return Progress::Wait(Box::new(pending));
-                }
-                Err(failure) => {
-                    let ended = self.end(query, (key, Err(failure.clone())), out);
+            Err(miss) => match self.ask_upstream(query, miss, now) {
+                Ok(pending) => return Progress::Wait(pending),
+                Err((key, failure)) => {
+                    let ended = self.end(query, (&key, Err(failure.clone())), out);
                     ended.unwrap_or_else(|_| reply::failed(query, &failure, out))
                 }
             },
@@ -139,28 +155,43 @@ impl Worker {
         Progress::after(given)
     }
 
+    fn ask_upstream(
+        self: &Rc<Self>,
+        query: &Query,
+        Miss { key, has_stale }: Miss,
+        now: Instant,
+    ) -> Result<Box<Pending>, (Key, Failure)> {
+        match self.pipeline.upstream.ask(key.clone(), query.asker(), &self.courier) {
+            Ok(flight) => {
+                let worker = self.clone();
+                Ok(Box::new(Pending::new(worker, query.clone(), flight, has_stale, now)))
+            }
+            Err(failure) => Err((key, failure)),
+        }
+    }
+
     /// Answers a query with what came of asking; a reload may have led it elsewhere meanwhile, and
     /// then the key is what has to be asked for now.
     fn end(
         &self,
         query: &Query,
-        arrived: (Key, Resolved),
+        arrived: (&Key, Resolved),
         out: &mut Vec<u8>,
     ) -> Result<Reply, Key> {
         let snapshot = self.pipeline.published.load();
         match Asked::admit(query, &snapshot, Instant::now()) {
-            Ok(asked) => self.answer(&asked, Some(arrived), out),
+            Ok(asked) => self.answer(&asked, Some(arrived), out).map_err(|miss| miss.key),
             Err(refusal) => Ok(reply::refused(query, refusal, out)),
         }
     }
 
-    /// Answers a query from what is known; the key is what an upstream must be asked for first.
+    /// Answers a query from what is known.
     fn answer(
         &self,
         asked: &Asked<'_>,
-        arrived: Option<(Key, Resolved)>,
+        arrived: Option<(&Key, Resolved)>,
         out: &mut Vec<u8>,
-    ) -> Result<Reply, Key> {
+    ) -> Result<Reply, Miss> {
         let Asked { query, snapshot, .. } = *asked;
         let policy = &snapshot.policy;
         let path = match policy.decide(query, asked.admitted) {
@@ -172,7 +203,7 @@ impl Worker {
         };
         let recall = self.recall(snapshot, asked.now);
         let known = match arrived {
-            Some((key, resolved)) if key == path.key => Some(recall.settle(&key, resolved)),
+            Some((key, resolved)) if *key == path.key => Ok(recall.settle(key, resolved)),
             _ => {
                 if self.front.borrow_mut().take_demand(asked) {
                     recall.note_demand(&path.key);
@@ -180,10 +211,12 @@ impl Worker {
                 recall.known(&path.key)
             }
         };
-        let Some(known) = known else { return Err(path.key) };
         Ok(match known {
-            Known::Answer(found) => give(asked, &path, &found, out),
-            Known::Failure(failure) => reply::failed(query, &failure, out).shadowed_by(path.shadow),
+            Ok(Known::Answer(found)) => give(asked, &path, &found, out),
+            Ok(Known::Failure(failure)) => {
+                reply::failed(query, &failure, out).shadowed_by(path.shadow)
+            }
+            Err(Unknown { has_stale }) => return Err(Miss { key: path.key, has_stale }),
         })
     }
 

@@ -6,6 +6,7 @@
 mod addresses;
 mod carrier;
 mod client;
+mod courier;
 mod failure;
 mod flights;
 mod memory;
@@ -44,6 +45,7 @@ pub use carrier::{Carriage, Carrier, Delivery};
 use client::Kept;
 pub(crate) use client::client_of;
 pub use client::{UpstreamError, extra_roots};
+pub use courier::{Courier, Mailbox};
 pub use failure::Failure;
 use flights::{Ask, Flights, Waiter};
 use memory::Memory;
@@ -127,16 +129,21 @@ impl Upstream {
     ///
     /// # Errors
     /// Where `dns.limits.in_flight` queries wait already, or `in_flight_per_client` of this one.
-    pub fn ask(&self, key: Key, asker: Asker) -> Result<Flight, Failure> {
+    pub fn ask(&self, key: Key, asker: Asker, courier: &Courier) -> Result<Flight, Failure> {
         let place = self.places.take(asker, self.current.load().in_flight_per_client)?;
-        self.send(key, place, None)
+        self.send(key, place, None, courier)
+    }
+
+    /// A courier to a mailbox that has room for all who may wait.
+    pub fn courier(&self) -> (Courier, Mailbox) {
+        Courier::to_mailbox(self.places.limit())
     }
 
     /// Starts a flight that nobody waits for, to replace the answer taken in at `stored`; does
     /// nothing where half of the places are taken, which clients may need.
     pub fn renew(&self, key: Key, stored: Instant) {
         if let Some(place) = self.places.spare()
-            && self.send(key, place, Some(stored)).is_ok()
+            && self.send(key, place, Some(stored), &Courier::default()).is_ok()
         {
             self.renewed.fetch_add(1, Ordering::Relaxed);
         }
@@ -147,18 +154,26 @@ impl Upstream {
     pub fn refresh(&self, key: Key) {
         if let Some(place) = self.places.spare() {
             // Where it cannot take off, the next who asks says so.
-            let _ = self.send(key, place, None);
+            let _ = self.send(key, place, None, &Courier::default());
         }
     }
 
-    fn send(&self, key: Key, place: Place, replaces: Option<Instant>) -> Result<Flight, Failure> {
+    fn send(
+        &self,
+        key: Key,
+        place: Place,
+        replaces: Option<Instant>,
+        courier: &Courier,
+    ) -> Result<Flight, Failure> {
         let (reply, landing) = oneshot::channel();
+        let key = Arc::new(key);
         let (now, settings) = (Instant::now(), self.current.load());
         let road = settings.roads.find(key.route);
         let doubt = road.and_then(|road| Doubt::at(now, &road.progress));
         let deadline = now + settings.timeout;
         // The channel has room for every place; it can only be closed, at the very end.
-        let ask = Ask { key: key.clone(), replaces, waiter: Waiter { reply, _place: place } };
+        let waiter = Waiter { reply, courier: courier.clone(), _place: place };
+        let ask = Ask { key: key.clone(), replaces, waiter };
         self.asks.try_send(ask).map_err(|_| Failure::default())?;
         Ok(Flight { key, landing, doubt, deadline })
     }
@@ -253,7 +268,7 @@ impl Engine {
 
 /// A place on a flight.
 pub struct Flight {
-    key: Key,
+    key: Arc<Key>,
     landing: oneshot::Receiver<Resolved>,
     doubt: Option<Doubt>,
     deadline: Instant,
@@ -274,7 +289,7 @@ impl Flight {
     ///
     /// # Errors
     /// Why there is no answer.
-    pub async fn land(self) -> Resolved {
+    pub async fn land(&mut self) -> Resolved {
         let deadline = self.deadline;
         self.land_by(deadline).await
     }
@@ -283,12 +298,12 @@ impl Flight {
     ///
     /// # Errors
     /// Why there is no answer.
-    pub async fn land_by(self, latest: Instant) -> Resolved {
-        let Self { mut landing, doubt, deadline, .. } = self;
-        let deadline = latest.min(deadline);
-        let doubt = doubt.filter(|doubt| doubt.until < deadline);
-        let until = doubt.as_ref().map_or(deadline, |doubt| doubt.until);
-        let landed = match timeout_at(until, &mut landing).await {
+    pub async fn land_by(&mut self, latest: Instant) -> Resolved {
+        let Self { landing, doubt, deadline, .. } = self;
+        let deadline = latest.min(*deadline);
+        let doubt = doubt.as_ref().filter(|doubt| doubt.until < deadline);
+        let until = doubt.map_or(deadline, |doubt| doubt.until);
+        let landed = match timeout_at(until, &mut *landing).await {
             // Somebody was answered after all, so that it may only be slow.
             Err(_) if doubt.is_some_and(|doubt| !doubt.is_right()) => {
                 timeout_at(deadline, landing).await

@@ -40,6 +40,7 @@ mod shadow;
 mod shutdown;
 mod special;
 mod tcp;
+mod upstream_numbers;
 mod upstreams;
 mod verdicts;
 mod wildcard;

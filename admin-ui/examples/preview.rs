@@ -246,6 +246,10 @@ impl Backend for Preview {
         Ok(serde_json::json!({ "name": question.name, "sentence": "this is a preview" }))
     }
 
+    fn upstreams(&self) -> serde_json::Value {
+        serde_json::json!([])
+    }
+
     fn status(&self) -> Status {
         let totals = self.totals();
         let lists = self.lists();

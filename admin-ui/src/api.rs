@@ -38,6 +38,11 @@ pub(crate) async fn status(_: Session, State(site): State<Arc<Site>>) -> Respons
     Json(StatusAnswer { status: site.backend.status(), ui: UI }).into_response()
 }
 
+/// `GET api/v1/upstreams`.
+pub(crate) async fn upstreams(_: Session, State(site): State<Arc<Site>>) -> Response {
+    Json(site.backend.upstreams()).into_response()
+}
+
 #[derive(Debug, Deserialize)]
 pub(crate) struct Wanted {
     limit: Option<usize>,

@@ -11,6 +11,9 @@ pub trait Backend: Send + Sync + 'static {
     /// How the server is doing now.
     fn status(&self) -> Status;
 
+    /// How every upstream server is doing, with its last hour in slices, as JSON.
+    fn upstreams(&self) -> serde_json::Value;
+
     /// The last `limit` queries, newest first; fewer when fewer are kept.
     fn queries(&self, limit: usize) -> Vec<QueryRow>;
 

@@ -63,6 +63,7 @@ pub fn router(backend: Arc<dyn Backend>, settings: Settings) -> Router {
         .route(&at("api/v1/queries"), routing::get(api::queries))
         .route(&at("api/v1/queries/stream"), routing::get(live::stream))
         .route(&at("api/v1/explain"), routing::get(api::explain))
+        .route(&at("api/v1/upstreams"), routing::get(api::upstreams))
         .route(&at("api/v1/session"), routing::post(api::log_in).delete(api::log_out));
     if let Some(bare) = site.base.without_slash() {
         router = router.route(&bare, routing::get(pages::back));

@@ -141,3 +141,14 @@ async fn a_question_is_explained_by_the_backend() {
     assert!(empty.text().contains("the name is empty"));
     lab.ask(Ask::get("/api/v1/explain?name=x")).await.assert_problem(401, "unauthenticated");
 }
+
+#[tokio::test]
+async fn upstreams_are_told_to_who_is_logged_in() {
+    let lab = Lab::new();
+    let cookie = lab.log_in().await;
+
+    let told = lab.ask(Ask::get("/api/v1/upstreams").with("cookie", &cookie)).await;
+
+    assert_eq!(told.json()[0]["server"], "https://192.0.2.1/dns-query");
+    lab.ask(Ask::get("/api/v1/upstreams")).await.assert_problem(401, "unauthenticated");
+}

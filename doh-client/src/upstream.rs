@@ -93,12 +93,12 @@ impl Upstream {
     }
 
     pub(crate) fn warmth(&self, now: Instant) -> Warmth {
-        match self.road.pool().is_open() {
-            true if self.road.pool().is_at_risk() => Warmth::Doubtful,
+        // A datagram needs no connection.
+        let Road::Pooled(pool) = &self.road else { return Warmth::Warm };
+        match pool.is_open() {
+            true if pool.is_at_risk() => Warmth::Doubtful,
             true => Warmth::Warm,
-            false if self.road.pool().next_connect().is_some_and(|at| now < at) => {
-                Warmth::Unreachable
-            }
+            false if pool.next_connect().is_some_and(|at| now < at) => Warmth::Unreachable,
             false => Warmth::Cold,
         }
     }

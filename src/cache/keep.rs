@@ -69,6 +69,9 @@ impl Cache {
             if room == 0 {
                 break;
             }
+            if !key.is_of_answer() {
+                self.denials.note(key.name.as_wire());
+            }
             self.entries.entry_by_ref(&key).or_insert(Arc::new(entry));
             if self.flushed() != flushed {
                 self.entries.invalidate(&key);

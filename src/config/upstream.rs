@@ -59,8 +59,7 @@ impl UpstreamSettings {
         };
         settings.check_names(section);
         if settings.proxy.is_some() {
-            let routed = settings.routes.iter().flat_map(|route| &route.servers);
-            access::check_proxy(section, settings.servers.iter().chain(routed));
+            access::check_proxy(section, settings.servers.iter());
         }
         settings
     }
@@ -68,15 +67,14 @@ impl UpstreamSettings {
     /// Complains about names that nobody can say the addresses of, all in one line. A proxy can be
     /// given a name.
     fn check_names(&self, section: &mut Section<'_>) {
+        let direct = self.servers.iter().filter(|_| self.proxy.is_none());
         let routed = self.routes.iter().flat_map(|route| &route.servers);
-        let unknown: Vec<String> = self
-            .servers
-            .iter()
+        let unknown: Vec<String> = direct
             .chain(routed)
             .filter(|server| server.needs_lookup())
             .map(|server| format!("`{}`", server.host()))
             .collect();
-        if !unknown.is_empty() && self.bootstrap.is_empty() && self.proxy.is_none() {
+        if !unknown.is_empty() && self.bootstrap.is_empty() {
             section.problem(
                 "bootstrap",
                 "is empty, and servers are known by their names only",

@@ -19,6 +19,7 @@ use super::{CacheStats, Control, Flushed, Status};
 use crate::{
     explain::{Explanation, Found, Subject, SubjectError, explain_running, parse_name, search},
     lists::ListStatus,
+    upstream::ServerReport,
 };
 
 /// Longest that an answer about lists waits for them to be read for the first time, which takes
@@ -50,6 +51,7 @@ pub(super) fn router(control: Arc<Control>) -> Router {
     Router::new()
         .route("/status", get(status))
         .route("/lists", get(lists))
+        .route("/upstreams", get(upstreams))
         .route("/lists/update", post(update_lists))
         .route("/lists/search", get(search_lists))
         .route("/explain", get(explain))
@@ -72,6 +74,10 @@ async fn status(State(control): State<Arc<Control>>) -> Json<Status> {
 async fn lists(State(control): State<Arc<Control>>) -> Json<Vec<ListStatus>> {
     control.lists_are_read().await;
     Json(control.lists.status())
+}
+
+async fn upstreams(State(control): State<Arc<Control>>) -> Json<Vec<ServerReport>> {
+    Json(control.pipeline.upstream.report())
 }
 
 async fn update_lists(State(control): State<Arc<Control>>) -> Json<Vec<ListStatus>> {

@@ -9,7 +9,10 @@ mod socket;
 
 use std::{cell::RefCell, io, rc::Rc};
 
-use tokio::task::{JoinSet, yield_now};
+use tokio::{
+    sync::Notify,
+    task::{JoinSet, yield_now},
+};
 
 use super::{Taken, finish, take};
 use crate::{
@@ -39,20 +42,25 @@ pub async fn serve(socket: Socket, worker: Rc<Worker>, mut drain: Drain) {
     loop {
         tokio::select! {
             () = drain.started() => break,
-            readable = desk.socket.readable() => if let Err(error) = readable {
-                tracing::error!(%error, "a UDP socket cannot be read any more");
-                return;
-            },
-        }
-        while desk.serve_turn(&mut inbox, Look::WhereMarked) {
-            yield_now().await;
+            () = desk.late.notified() => desk.outbox.borrow_mut().flush(),
+            readable = desk.socket.readable() => {
+                if let Err(error) = readable {
+                    tracing::error!(%error, "a UDP socket cannot be read any more");
+                    return;
+                }
+                while desk.serve_turn(&mut inbox, Look::WhereMarked) {
+                    yield_now().await;
+                }
+            }
         }
         while desk.tasks.try_join_next().is_some() {}
     }
     while desk.serve_turn(&mut inbox, Look::Always) {
         yield_now().await;
     }
-    while desk.tasks.join_next().await.is_some() {}
+    while desk.tasks.join_next().await.is_some() {
+        desk.outbox.borrow_mut().flush();
+    }
 }
 
 /// Where the datagrams of a socket are answered.
@@ -64,13 +72,17 @@ struct Desk {
     outbox: Rc<RefCell<Outbox>>,
     /// Answers that wait; the pipeline bounds them.
     tasks: JoinSet<()>,
+    /// Told when one of them is in the outbox. Upstream answers come many at a time, and those
+    /// whose tasks run before the desk's next turn leave together.
+    late: Rc<Notify>,
 }
 
 impl Desk {
     fn new(socket: Socket, worker: Rc<Worker>) -> Self {
         let socket = Rc::new(socket);
         let outbox = Rc::new(RefCell::new(Outbox::new(socket.clone(), worker.clone())));
-        Self { socket, worker, out: Vec::with_capacity(512), outbox, tasks: JoinSet::new() }
+        let (tasks, late) = (JoinSet::new(), Rc::default());
+        Self { socket, worker, out: Vec::with_capacity(512), outbox, tasks, late }
     }
 
     /// Answers what the socket holds; whether there may be more.
@@ -96,12 +108,11 @@ impl Desk {
             Taken::Silence => {}
             Taken::Answer => self.outbox.borrow_mut().put(&mut self.out, route),
             Taken::Wait(pending) => {
-                let outbox = self.outbox.clone();
+                let (outbox, late) = (self.outbox.clone(), self.late.clone());
                 self.tasks.spawn_local(async move {
-                    if let Some(mut out) = finish(*pending).await {
-                        let mut outbox = outbox.borrow_mut();
-                        outbox.put(&mut out, route);
-                        outbox.flush();
+                    if let Some(mut out) = finish(pending).await {
+                        outbox.borrow_mut().put(&mut out, route);
+                        late.notify_one();
                     }
                 });
             }

@@ -12,7 +12,13 @@ use blocker::Name;
 use hickory_proto::{op::Message, rr::RData};
 use reqwest::dns::{Addrs, Resolve, Resolving};
 
-use crate::{cache::Key, private::is_private, query::Asker, upstream::Upstream, wire::rtype};
+use crate::{
+    cache::Key,
+    private::is_private,
+    query::Asker,
+    upstream::{Courier, Upstream},
+    wire::rtype,
+};
 
 /// Resolves the hosts of lists.
 pub(super) struct Resolver {
@@ -67,7 +73,7 @@ async fn look_up(upstream: &Upstream, name: Name, qtype: u16) -> Result<Vec<IpAd
     let key = Key { name, qtype, dnssec_ok: false, checking_disabled: false, route };
     let unanswered = |_| "no upstream answered for the list's host".to_owned();
     let entry = upstream
-        .ask(key, Asker::Proven(None))
+        .ask(key, Asker::Proven(None), &Courier::default())
         .map_err(unanswered)?
         .land()
         .await

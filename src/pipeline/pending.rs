@@ -16,12 +16,21 @@ pub struct Pending {
     worker: Rc<Worker>,
     query: Query,
     flight: Flight,
+    /// Where there is an answer to fall back to, until when to wait for a better one.
+    patience: Option<Instant>,
     started: Instant,
 }
 
 impl Pending {
-    pub(super) fn new(worker: Rc<Worker>, query: Query, flight: Flight, started: Instant) -> Self {
-        Self { worker, query, flight, started }
+    pub(super) fn new(
+        worker: Rc<Worker>,
+        query: Query,
+        flight: Flight,
+        has_stale: bool,
+        started: Instant,
+    ) -> Self {
+        let patience = has_stale.then(|| started + STALE_AFTER);
+        Self { worker, query, flight, patience, started }
     }
 
     /// The query that waits.
@@ -34,23 +43,18 @@ impl Pending {
     ///
     /// # Cancel safety
     /// Dropping it leaves the flight to land for others.
-    pub async fn finish(self, out: &mut Vec<u8>) -> Progress {
-        let Self { worker, query, flight, started } = self;
-        let (key, deadline) = (flight.key().clone(), flight.deadline());
-        let has_stale = {
-            let snapshot = worker.pipeline.published.load();
-            worker.recall(&snapshot, Instant::now()).has_stale(&key)
+    pub async fn finish(&mut self, out: &mut Vec<u8>) -> Progress {
+        let Self { worker, query, flight, patience, started } = self;
+        let resolved = match *patience {
+            Some(until) => flight.land_by(until).await,
+            None => flight.land().await,
         };
-        let resolved = match has_stale {
-            true => flight.land_by(started + STALE_AFTER).await,
-            false => flight.land().await,
-        };
-        let reply = match worker.end(&query, (key, resolved), out) {
+        let reply = match worker.end(query, (flight.key(), resolved), out) {
             Ok(reply) => reply,
-            Err(key) => worker.ask_anew(&query, key, deadline, out).await,
+            Err(key) => Box::pin(worker.ask_anew(query, key, flight.deadline(), out)).await,
         };
         worker.read_clock();
-        worker.done_since(started, &query, &reply, &worker.pipeline.published.load())
+        worker.done_since(*started, query, &reply, &worker.pipeline.published.load())
     }
 }
 
@@ -64,12 +68,13 @@ impl Worker {
         deadline: Instant,
         out: &mut Vec<u8>,
     ) -> Reply {
-        let resolved = match self.pipeline.upstream.ask(key.clone(), query.asker()) {
-            Ok(flight) => flight.land_by(deadline).await,
+        let upstream = &self.pipeline.upstream;
+        let resolved = match upstream.ask(key.clone(), query.asker(), &self.courier) {
+            Ok(mut flight) => flight.land_by(deadline).await,
             Err(failure) => Err(failure),
         };
         let failure = resolved.as_ref().err().cloned().unwrap_or_default();
-        let ended = self.end(query, (key, resolved), out);
+        let ended = self.end(query, (&key, resolved), out);
         ended.unwrap_or_else(|_| reply::failed(query, &failure, out))
     }
 }

@@ -28,6 +28,12 @@ pub(super) enum Known {
     Failure(Failure),
 }
 
+/// That an upstream has to be asked.
+pub(super) struct Unknown {
+    /// Whether there is an expired answer to fall back to.
+    pub(super) has_stale: bool,
+}
+
 /// An answer, and how it was found.
 pub(super) struct Found {
     pub(super) entry: Arc<Entry>,
@@ -49,24 +55,26 @@ pub(super) struct Recall<'p> {
 }
 
 impl Recall<'_> {
-    /// What is known without asking; nothing where an upstream has to be asked first.
-    pub(super) fn known(&self, key: &Key) -> Option<Known> {
+    /// What is known without asking.
+    pub(super) fn known(&self, key: &Key) -> Result<Known, Unknown> {
         let last = match self.cache.get(key) {
             Some(entry) if entry.is_fresh(self.now) => {
                 if entry.note_hit(self.now) && self.settings.prefetch {
                     self.upstream.renew(key.clone(), entry.stored());
                 }
-                return Some(Known::answer(entry, Outcome::Cached));
+                return Ok(Known::answer(entry, Outcome::Cached));
             }
             last => last,
         };
         if let Some(entry) = self.cache.no_such_name(key, self.now) {
-            return Some(Known::answer(entry, Outcome::Cached));
+            return Ok(Known::answer(entry, Outcome::Cached));
         }
-        match self.upstream.failed_lately(key, self.now) {
-            Some(failure) => Some(self.fall_back(last, failure)),
-            None => self.stale_at_once(key, last.as_deref()?),
+        if let Some(failure) = self.upstream.failed_lately(key, self.now) {
+            return Ok(self.fall_back(last, failure));
         }
+        let stale = last.filter(|entry| entry.is_stale(self.now, self.settings.stale));
+        let at_once = stale.as_deref().and_then(|entry| self.stale_at_once(key, entry));
+        at_once.ok_or(Unknown { has_stale: stale.is_some() })
     }
 
     /// Notes that a thread has given the answer to a key again without looking here.
@@ -94,11 +102,6 @@ impl Recall<'_> {
             Ok(entry) => Known::answer(entry, Outcome::Forwarded),
             Err(failure) => self.fall_back(self.cache.get(key), failure),
         }
-    }
-
-    /// Whether there is an answer to fall back to.
-    pub(super) fn has_stale(&self, key: &Key) -> bool {
-        self.cache.get(key).is_some_and(|entry| entry.is_stale(self.now, self.settings.stale))
     }
 
     fn fall_back(&self, last: Option<Arc<Entry>>, failure: Failure) -> Known {

@@ -4,9 +4,8 @@
 use std::{io, rc::Rc, sync::Arc, thread};
 
 use tokio::{
-    runtime::{Builder, Runtime},
+    runtime::{Builder, LocalOptions, LocalRuntime},
     sync::mpsc,
-    task::LocalSet,
 };
 
 use super::{Drain, StartError, bind::Pair};
@@ -43,11 +42,15 @@ impl DataPlane {
             let (pipeline, seats, drain) = (pipeline.clone(), seats.clone(), drain.clone());
             let running = running.clone();
             start_thread(format!("dns-{number}"), move |runtime| {
-                let serving = LocalSet::new();
-                let served = serving.run_until(serve(pairs, Worker::new(pipeline), seats, drain));
-                if let Err(error) = runtime.block_on(served) {
-                    tracing::error!(%error, "a thread cannot serve its sockets");
-                }
+                run(&runtime, async move {
+                    let (worker, mailbox) = Worker::with_mailbox(pipeline);
+                    // It ends with the runtime, when every query has had its answer.
+                    tokio::task::spawn_local(mailbox.deliver());
+                    let served = serve(pairs, worker, seats, drain).await;
+                    if let Err(error) = served {
+                        tracing::error!(%error, "a thread cannot serve its sockets");
+                    }
+                });
                 drop(running);
             })?;
         }
@@ -62,7 +65,7 @@ impl DataPlane {
 
 /// Starts the thread that talks to upstreams; it ends with the last handle to it.
 pub(super) fn start_upstream(engine: Engine) -> Result<(), StartError> {
-    start_thread("upstream".to_owned(), move |runtime| runtime.block_on(engine.run()))
+    start_thread("upstream".to_owned(), move |runtime| run(&runtime, engine.run()))
 }
 
 async fn serve(
@@ -90,11 +93,33 @@ async fn serve(
     Ok(())
 }
 
+/// Runs a future as a task: waking what a runtime blocks on costs a system call, waking a task of
+/// its own thread does not.
+fn run(runtime: &LocalRuntime, future: impl Future<Output = ()> + 'static) {
+    if let Err(error) = runtime.block_on(runtime.spawn_local(future)) {
+        tracing::error!(%error, "a thread ended by a defect of ours");
+    }
+}
+
+/// Starts a thread with a runtime of its own, and returns when it has one.
 fn start_thread(
     name: String,
-    run: impl FnOnce(Runtime) + Send + 'static,
+    run: impl FnOnce(LocalRuntime) + Send + 'static,
 ) -> Result<(), StartError> {
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
-    thread::Builder::new().name(name).spawn(move || run(runtime)).map_err(StartError::Thread)?;
-    Ok(())
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    let thread = move || {
+        // It is bound to the thread that makes it.
+        let made = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        match made {
+            Ok(runtime) => {
+                let _ = tell.send(Ok(()));
+                run(runtime);
+            }
+            Err(error) => {
+                let _ = tell.send(Err(error));
+            }
+        }
+    };
+    thread::Builder::new().name(name).spawn(thread).map_err(StartError::Thread)?;
+    told.recv().unwrap_or_else(|gone| Err(io::Error::other(gone))).map_err(StartError::Thread)
 }

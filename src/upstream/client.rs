@@ -48,7 +48,12 @@ pub(crate) fn client_of(
     observer: Arc<dyn Observer>,
 ) -> Result<Client, UpstreamError> {
     let roots = extra_roots(&config.upstream)?;
-    let settings = UpstreamSettings { servers: vec![server.clone()], ..config.upstream.clone() };
+    let configured = &config.upstream;
+    let is_routed = configured.routes.iter().any(|route| route.servers.contains(server))
+        && !configured.servers.contains(server);
+    // As for routes: a proxy leads out of the network, and their servers are mostly inside.
+    let proxy = configured.proxy.clone().filter(|_| !is_routed);
+    let settings = UpstreamSettings { proxy, servers: vec![server.clone()], ..configured.clone() };
     let addresses = KnownAddresses::of(config.data_dir.as_deref());
     Ok(make_client(&(settings, roots, config.dns.limits.in_flight), addresses, observer)?)
 }

@@ -16,12 +16,13 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::{
     sync::{mpsc, oneshot},
-    task::{Id, JoinSet},
+    task::{Id, JoinError, JoinSet},
     time::{Instant, timeout},
 };
 
 use super::{
-    Carrier, Delivery, Failure, Resolved, Settings,
+    Carrier, Courier, Delivery, Failure, Resolved, Settings,
+    courier::Bag,
     memory::{Memory, RECHECK, Setback},
     places::Place,
     progress::{Others, Progress},
@@ -43,7 +44,7 @@ const MAX_TRIES: usize = 64;
 
 /// A key and who wants to know.
 pub(super) struct Ask {
-    pub(super) key: Key,
+    pub(super) key: Arc<Key>,
     /// When the answer was taken in that is still good and yet not good enough.
     pub(super) replaces: Option<Instant>,
     pub(super) waiter: Waiter,
@@ -52,6 +53,7 @@ pub(super) struct Ask {
 /// Who waits for a flight, and the place in the limit that this takes.
 pub(super) struct Waiter {
     pub(super) reply: oneshot::Sender<Resolved>,
+    pub(super) courier: Courier,
     pub(super) _place: Place,
 }
 
@@ -71,18 +73,20 @@ pub(super) struct Flights {
     current: Arc<ArcSwap<Settings>>,
     cache: Cache,
     memory: Memory,
-    under_way: HashMap<Key, UnderWay>,
+    under_way: HashMap<Arc<Key>, UnderWay>,
     /// How many of each route; one that has none is not here.
     on_route: HashMap<RouteId, usize>,
-    tasks: JoinSet<(Key, Resolved)>,
+    tasks: JoinSet<(Arc<Key>, Resolved)>,
+    /// What has landed and is not delivered.
+    bag: Bag,
     coalesced: Arc<AtomicU64>,
 }
 
 impl Flights {
     pub(super) fn new(current: Arc<ArcSwap<Settings>>, cache: Cache, memory: Memory) -> Self {
         let (under_way, on_route, tasks) = (HashMap::new(), HashMap::new(), JoinSet::new());
-        let coalesced = Arc::default();
-        Self { current, cache, memory, under_way, on_route, tasks, coalesced }
+        let (bag, coalesced) = (Bag::default(), Arc::default());
+        Self { current, cache, memory, under_way, on_route, tasks, bag, coalesced }
     }
 
     /// Counts the queries that join a flight under way.
@@ -97,14 +101,27 @@ impl Flights {
                     Some(ask) => self.take_off(ask),
                     None => break,
                 },
-                Some(landed) = self.tasks.join_next_with_id() => match landed {
-                    Ok((_, (key, resolved))) => self.land(&key, &resolved),
-                    Err(error) => self.crash(error.id()),
-                },
+                Some(landed) = self.tasks.join_next_with_id() => self.end(landed),
             }
+            // All that came while this waited for its turn.
+            while let Ok(ask) = asks.try_recv() {
+                self.take_off(ask);
+            }
+            while let Some(landed) = self.tasks.try_join_next_with_id() {
+                self.end(landed);
+            }
+            self.bag.deliver();
         }
-        while let Some(Ok((key, resolved))) = self.tasks.join_next().await {
-            self.land(&key, &resolved);
+        while let Some(landed) = self.tasks.join_next_with_id().await {
+            self.end(landed);
+            self.bag.deliver();
+        }
+    }
+
+    fn end(&mut self, landed: Result<(Id, (Arc<Key>, Resolved)), JoinError>) {
+        match landed {
+            Ok((_, (key, resolved))) => self.land(&key, &resolved),
+            Err(error) => self.crash(error.id()),
         }
     }
 
@@ -122,7 +139,7 @@ impl Flights {
             entry.is_fresh(now) && ask.replaces.is_none_or(|stored| stored < entry.stored())
         };
         if let Some(entry) = self.cache.get(&ask.key).filter(is_news) {
-            let _ = ask.waiter.reply.send(Ok(entry));
+            self.bag.put(ask.waiter, Ok(entry));
             return;
         }
         match self.start(&ask.key, now) {
@@ -135,12 +152,12 @@ impl Flights {
                 self.under_way.insert(ask.key, flight);
             }
             Err(failure) => {
-                let _ = ask.waiter.reply.send(Err(failure));
+                self.bag.put(ask.waiter, Err(failure));
             }
         }
     }
 
-    fn start(&mut self, key: &Key, now: Instant) -> Result<(Id, Arc<Progress>), Failure> {
+    fn start(&mut self, key: &Arc<Key>, now: Instant) -> Result<(Id, Arc<Progress>), Failure> {
         let settings = self.current.load_full();
         // A route of settings long gone: who waited so long is told, and asks again.
         let road = settings.roads.find(key.route).ok_or_else(Failure::default)?.clone();
@@ -158,20 +175,21 @@ impl Flights {
     }
 
     /// What landed is remembered before anybody is told, so that whoever asks next finds it.
-    fn land(&mut self, key: &Key, resolved: &Resolved) {
+    fn land(&mut self, key: &Arc<Key>, resolved: &Resolved) {
         let Some(flight) = self.under_way.remove(key) else { return };
         let (progress, others) = (&flight.progress, self.leave_route(key.route));
+        let now = Instant::now();
         match resolved {
             Ok(entry) => {
-                progress.note_heard(others, Instant::now());
-                self.memory.note_good(key, progress);
-                self.cache.insert(key.clone(), entry.clone());
+                progress.note_heard(others, now);
+                self.memory.note_good(key, progress, now);
+                self.cache.insert(Key::clone(key), entry.clone());
             }
             Err(Failure::Overloaded) => progress.note_nothing(others),
             Err(failure) => {
                 match failure.is_silence() {
                     true => progress.note_silence(flight.heard_before, others),
-                    false => progress.note_heard(others, Instant::now()),
+                    false => progress.note_heard(others, now),
                 }
                 // There is a good answer yet, and whoever comes when it is over asks first.
                 if !flight.is_renewal {
@@ -180,8 +198,7 @@ impl Flights {
             }
         }
         for waiter in flight.waiters {
-            // Whoever is gone has been answered by its deadline.
-            let _ = waiter.reply.send(resolved.clone());
+            self.bag.put(waiter, resolved.clone());
         }
     }
 

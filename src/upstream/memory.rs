@@ -4,7 +4,13 @@
 //! When an upstream is broken every name of its route fails; that ends with its first good answer
 //! to anything.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use blocker::Name;
 use moka::{policy::EvictionPolicy, sync};
@@ -26,6 +32,10 @@ const LONGEST_PAUSE_OF_ALL: Duration = Duration::from_secs(5);
 /// Pause where there is a stale answer to give (RFC 8767 section 5, failure recheck timer).
 pub(super) const RECHECK: Duration = Duration::from_secs(30);
 
+/// How long a failure is kept: twice the pause, so that one right after it still counts as a further
+/// one.
+const KEPT: Duration = LONGEST_PAUSE.saturating_mul(2);
+
 /// Failures remembered, some 5 MiB; beyond that those not asked for the longest are forgotten,
 /// which costs one more question each.
 const MAX_FAILURES: u64 = 8192;
@@ -34,6 +44,9 @@ const MAX_FAILURES: u64 = 8192;
 #[derive(Clone)]
 pub(super) struct Memory {
     failures: sync::Cache<Key, Arc<Remembered>>,
+    begun: Instant,
+    /// Milliseconds after it began from which on nothing is remembered; zero: from the beginning.
+    quiet_from: Arc<AtomicU64>,
 }
 
 struct Remembered {
@@ -60,19 +73,20 @@ pub(super) struct Setback {
 
 impl Memory {
     pub(super) fn new() -> Self {
-        // Twice the pause, so that a failure right after it still counts as a further one.
-        let kept = LONGEST_PAUSE * 2;
         let failures = sync::Cache::builder()
             .max_capacity(MAX_FAILURES)
             // The default would rather keep what is known well than let in what has just failed.
             .eviction_policy(EvictionPolicy::lru())
-            .time_to_live(kept)
+            .time_to_live(KEPT)
             .build();
-        Self { failures }
+        Self { failures, begun: Instant::now(), quiet_from: Arc::default() }
     }
 
     /// The failure for which this is not asked again yet.
     pub(super) fn find(&self, key: &Key, now: Instant) -> Option<Failure> {
+        if self.is_quiet(now) {
+            return None;
+        }
         let remembered = self.failures.get(key)?;
         (!remembered.is_over(now)).then(|| remembered.failure.clone())
     }
@@ -88,13 +102,27 @@ impl Memory {
         let failure = Failure::Remembered(Arc::new(failure));
         let remembered = Remembered { failure, pause, until, blamed };
         self.failures.insert(key.clone(), Arc::new(remembered));
+        self.quiet_from.fetch_max(self.since_begun(at + KEPT), Ordering::Relaxed);
     }
 
     /// Forgets the failures of a key that has a good answer, and all of its route that were the
     /// upstream's.
-    pub(super) fn note_good(&self, key: &Key, progress: &Progress) {
+    pub(super) fn note_good(&self, key: &Key, progress: &Progress, now: Instant) {
         progress.note_good();
-        self.failures.invalidate(key);
+        if !self.is_quiet(now) {
+            self.failures.invalidate(key);
+        }
+    }
+
+    /// Whether nothing has failed for so long that nothing is remembered: every miss asks twice, and
+    /// the look that this saves costs more than all the rest of asking.
+    fn is_quiet(&self, now: Instant) -> bool {
+        self.since_begun(now) >= self.quiet_from.load(Ordering::Relaxed)
+    }
+
+    fn since_begun(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.begun).as_millis();
+        u64::try_from(since).unwrap_or(u64::MAX)
     }
 
     /// Forgets the failures of a name and of all below it; how many. Looks at all of them.
@@ -136,9 +164,9 @@ mod tests {
         let later = now + FIRST_PAUSE;
         assert!(memory.find(&broken, now).is_some() && memory.find(&broken, later).is_none());
         assert_eq!(memory.len(), 1);
-        memory.note_good(&key("www.example"), &progress);
+        memory.note_good(&key("www.example"), &progress, now);
         assert_eq!(memory.len(), 1);
-        memory.note_good(&broken, &progress);
+        memory.note_good(&broken, &progress, now);
         assert_eq!(memory.len(), 0);
     }
 
@@ -164,9 +192,9 @@ mod tests {
             memory.note_failure(&key(name), &ours, setback(now));
         }
 
-        memory.note_good(&key("www.example"), &theirs);
+        memory.note_good(&key("www.example"), &theirs, now);
         assert!(memory.find(&broken, now).is_some());
-        memory.note_good(&key("www.example"), &ours);
+        memory.note_good(&key("www.example"), &ours, now);
         assert!(memory.find(&broken, now).is_none());
     }
 }

@@ -84,6 +84,11 @@ impl Places {
         self.free.available_permits() * 2 >= self.limit
     }
 
+    /// All places.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Places that are taken.
     pub(super) fn taken(&self) -> u64 {
         self.limit.saturating_sub(self.free.available_permits()) as u64

@@ -192,8 +192,11 @@ impl Plan {
     }
 
     fn new(config: &Config, id: RouteId, servers: &[Server]) -> Self {
+        // A proxy leads out of the network; the servers of routes are mostly inside.
+        let proxy = config.upstream.proxy.clone().filter(|_| !id.is_routed());
         // Only what a client is made of, so that nothing else makes another one.
         let settings = UpstreamSettings {
+            proxy,
             servers: servers.to_vec(),
             routes: Vec::new(),
             ..config.upstream.clone()

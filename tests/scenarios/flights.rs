@@ -66,8 +66,10 @@ async fn a_renewal_and_the_misses_after_it_are_one_flight() {
     story.later("1500ms").await;
     let asked = (0..100).map(|_| story.ask("www.example A"));
     for told in join_all(asked).await {
-        told.gets("192.0.2.1").with_ttl(300).with_ede(&[]).after("1500ms");
+        told.gets("192.0.2.1").with_ttl(30).with_ede(&[3]).at_once();
     }
+    story.later("2s").await;
+    story.ask("www.example A").await.with_ede(&[]).at_once();
 
     assert_eq!(story.upstream.asked(), 2, "the first and the renewal");
 }

@@ -11,12 +11,14 @@ mod disturbed;
 mod idle;
 mod lab;
 mod latency;
+mod miss;
 mod proc;
 mod rounds;
 mod scenario;
 mod server;
 mod statistics;
 mod table;
+mod upstream;
 
 use std::io::{self, Write};
 
@@ -76,6 +78,7 @@ pub fn run(settings: &Settings, out: &mut dyn Write) -> Result<(), CompareError>
                 disturbed::measure(&lab, *scenario, &contenders)?
             }
             Scenario::Idle => idle::measure(&lab, &contenders)?,
+            Scenario::Miss => miss::measure(&lab, &contenders)?,
             _ => rounds::measure(&lab, *scenario, &contenders)?,
         };
         write!(out, "\n{text}")?;

@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod doh;
+pub mod exchange;
 pub mod patient;
 pub mod per_connection;
 pub mod tcp;

@@ -2,6 +2,8 @@
 //! page with its settings, so that its friends can see whether we have been fair: one thread, a
 //! warm cache, no logs, what its own documentation says for speed.
 
+pub mod cloudflared;
+pub mod dnscrypt_proxy;
 pub mod dnsdist;
 pub mod dnsmasq;
 pub mod dnsward;
@@ -63,6 +65,9 @@ pub const PEERS: [Peer; 6] = [
     hickory::PEER,
 ];
 
+/// Those who forward over HTTPS, and take part where misses are measured.
+pub const FORWARDERS: [Peer; 2] = [dnscrypt_proxy::PEER, cloudflared::PEER];
+
 /// Where servers are installed besides `PATH`, which often lacks it for people who are not root.
 const SERVER_DIRECTORIES: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
 
@@ -118,7 +123,7 @@ mod tests {
 
     #[test]
     fn every_peer_writes_its_settings_and_names_where_it_listens() {
-        for peer in PEERS {
+        for peer in PEERS.into_iter().chain(FORWARDERS) {
             let directory = tempfile::tempdir().unwrap();
             let site = Site {
                 directory: directory.path().to_owned(),
@@ -134,7 +139,8 @@ mod tests {
                 said += &fs::read_to_string(file.path()).unwrap_or_default();
             }
             assert!(said.contains("5301"), "{}: {said}", peer.name);
-            assert!(said.contains("5302"), "{}: {said}", peer.name);
+            let asks_over_https = FORWARDERS.iter().any(|other| other.name == peer.name);
+            assert!(asks_over_https || said.contains("5302"), "{}: {said}", peer.name);
         }
     }
 }

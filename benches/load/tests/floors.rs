@@ -7,10 +7,15 @@ use std::{
     net::{SocketAddr, TcpListener, UdpSocket},
     num::NonZeroU32,
     thread,
+    time::Duration,
 };
 
 use dnsload::{
-    floor::{self, doh::Authority},
+    floor::{
+        self,
+        doh::Authority,
+        exchange::{self, Library, Pace as Pacing},
+    },
     load::{
         self,
         doh::DohServer,
@@ -128,6 +133,23 @@ fn queries_over_https_are_answered() {
 
     assert_all_are_answered(target.clone(), Pace::Outstanding(number(20)));
     assert_all_are_answered(target, Pace::Rate(number(5_000)));
+}
+
+#[test]
+fn every_library_exchanges_queries_over_https() {
+    let authority = Authority::new().unwrap();
+    let roots = authority.pem();
+    let address = listen(move |listener| floor::doh::serve(listener, &authority).unwrap());
+    let url = format!("https://{address}/dns-query");
+    let measured = Duration::from_millis(100);
+    let pace = Pacing { outstanding: 10, warm_up: Duration::ZERO, measured };
+
+    for library in [Library::Hyper, Library::Reqwest, Library::DohClient] {
+        let spent = exchange::run(library, &url, roots.as_bytes(), pace).unwrap();
+
+        assert!(spent.exchanges > 0, "{library:?}");
+        assert!(spent.cpu_us > 0.0 && spent.p50_us > 0.0, "{library:?}: {spent:?}");
+    }
 }
 
 #[test]

@@ -177,7 +177,7 @@ impl Dialogue {
                 Taken::Silence => {}
                 Taken::Answer => replies.push_answer(),
                 Taken::Wait(pending) => {
-                    self.waiting.get_or_insert_default().push(Box::pin(finish(*pending)));
+                    self.waiting.get_or_insert_default().push(Box::pin(finish(pending)));
                 }
             }
         }

@@ -15,7 +15,7 @@ use dnsload::{
         self, Scenario,
         settings::{Attendance, Settings},
     },
-    peers::PEERS,
+    peers::{FORWARDERS, PEERS},
 };
 
 /// Measures what DNS servers cost, in turn and in one run, and prints tables in Markdown.
@@ -103,7 +103,8 @@ fn settings(arguments: Arguments) -> io::Result<Settings> {
 }
 
 fn peer_names() -> impl Iterator<Item = &'static str> {
-    PEERS.map(|peer| peer.name).into_iter().chain(["none"])
+    let names = PEERS.into_iter().chain(FORWARDERS).map(|peer| peer.name);
+    names.chain(["none"])
 }
 
 fn beside_us() -> io::Result<PathBuf> {

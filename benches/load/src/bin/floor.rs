@@ -5,11 +5,13 @@ use std::{
     io::{self, Write as _},
     net::{SocketAddr, TcpListener, UdpSocket},
     path::PathBuf,
+    time::Duration,
 };
 
 use clap::{Parser, ValueEnum};
 use dnsload::floor::{
     doh::{self, Authority},
+    exchange::{self, Library, Pace},
     patient, per_connection, tcp, udp,
 };
 
@@ -24,9 +26,22 @@ struct Arguments {
     /// For per-connection: whether the floor closes a connection first (the default) or last.
     #[arg(long)]
     close: Option<Close>,
-    /// For doh: where to write the root certificate that clients must believe.
-    #[arg(long, required_if_eq("kind", "doh"))]
+    /// For doh: where to write the root certificate that clients must believe. For exchange: the
+    /// file of roots to believe.
+    #[arg(long, required_if_eq_any([("kind", "doh"), ("kind", "exchange")]))]
     roots: Option<PathBuf>,
+    /// For exchange: the DoH server, https://ADDRESS:PORT/PATH.
+    #[arg(long, required_if_eq("kind", "exchange"))]
+    url: Option<String>,
+    /// For exchange: who speaks HTTP/2.
+    #[arg(long, default_value = "hyper")]
+    library: Library,
+    /// For exchange: how many at once.
+    #[arg(long, default_value_t = 100)]
+    outstanding: usize,
+    /// For exchange: milliseconds that are measured, after a third as many that are not.
+    #[arg(long, default_value_t = 3000)]
+    milliseconds: u64,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -39,6 +54,8 @@ enum Kind {
     PerConnection,
     /// HTTP/2 over TLS, with a certificate made at the start.
     Doh,
+    /// No server: asks one over HTTPS. Prints exchanges, CPU and median time of each in us.
+    Exchange,
 }
 
 /// When the floor closes a connection.
@@ -82,6 +99,14 @@ fn main() -> io::Result<()> {
             }
             announce(listener.local_addr()?)?;
             doh::serve(listener, &authority)
+        }
+        Kind::Exchange => {
+            let (url, roots) =
+                (arguments.url.unwrap_or_default(), arguments.roots.unwrap_or_default());
+            let measured = Duration::from_millis(arguments.milliseconds);
+            let pace = Pace { outstanding: arguments.outstanding, warm_up: measured / 3, measured };
+            let spent = exchange::run(arguments.library, &url, &fs::read(roots)?, pace)?;
+            writeln!(io::stdout(), "{} {:.3} {:.3}", spent.exchanges, spent.cpu_us, spent.p50_us)
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Who takes part: the floor always, ours where its program is given, peers where installed.
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
 use super::{
     CompareError, Scenario,
@@ -10,7 +10,7 @@ use super::{
     tried,
 };
 use crate::peers::{
-    self, PEERS, Peer,
+    self, Doh, FORWARDERS, PEERS, Peer, Site,
     dnsward::{self, Options, Parts},
     floor,
 };
@@ -56,7 +56,8 @@ pub(super) fn find_all(settings: &Settings) -> (Vec<Contender>, Vec<&'static str
         }
     }
     let mut missing = Vec::new();
-    for peer in PEERS.into_iter().filter(|peer| settings.invites(peer.name)) {
+    let peers = PEERS.into_iter().chain(FORWARDERS);
+    for peer in peers.filter(|peer| settings.invites(peer.name)) {
         let given = settings.hickory.clone().filter(|_| peer.name == peers::hickory::PEER.name);
         let Some(program) = given.or_else(|| peer.find()) else {
             missing.push(peer.name);
@@ -94,7 +95,7 @@ impl Contender {
         match scenario {
             Scenario::UdpBlocked => all.iter().flat_map(Self::with_other_list).collect(),
             Scenario::PerConnection => all.iter().flat_map(Self::with_patience).collect(),
-            _ => all.to_vec(),
+            _ => all.iter().filter(|one| one.answers_by_itself()).cloned().collect(),
         }
     }
 
@@ -154,6 +155,38 @@ impl Contender {
         };
         let command = command.map_err(tried(format!("cannot write settings of {}", self.name)))?;
         Server::start(&self.name, &command, listen, &site.directory, cpu)
+    }
+
+    /// Whether it takes part where names are cached.
+    fn answers_by_itself(&self) -> bool {
+        !matches!(self.kind, Kind::Peer(_)) || !self.forwards_over_https()
+    }
+
+    /// Whether it asks over HTTPS what it does not know.
+    pub(super) fn forwards_over_https(&self) -> bool {
+        match self.kind {
+            Kind::Floor | Kind::PatientFloor => false,
+            Kind::Dnsward(_) => true,
+            Kind::Peer(peer) => FORWARDERS.iter().any(|other| other.name == peer.name),
+        }
+    }
+
+    /// Starts it in front of a DoH server.
+    pub(super) fn start_before(&self, doh: &Doh, lab: &Lab<'_>) -> Result<Server, CompareError> {
+        let listen = free_address().map_err(tried("cannot find a free port"))?;
+        let site = lab.site(&self.name.replace([',', ':', ' '], "-"), listen)?;
+        let site = Site { doh: doh.clone(), ..site };
+        let command = match self.kind {
+            Kind::Peer(peer) => (peer.command)(&self.program, &site),
+            Kind::Dnsward(parts) => {
+                let others = [free_address()?, free_address()?];
+                let options = Options { parts, list: None, password_hash: None, others };
+                dnsward::command(&self.program, &site, &options)
+            }
+            Kind::Floor | Kind::PatientFloor => Err(io::ErrorKind::Unsupported.into()),
+        };
+        let command = command.map_err(tried(format!("cannot write settings of {}", self.name)))?;
+        Server::start(&self.name, &command, listen, &site.directory, lab.settings.server_cpu)
     }
 
     /// Starts ours with settings of its own, nothing cached.

@@ -43,7 +43,7 @@ pub(super) fn measure(lab: &Lab<'_>, contenders: &[Contender]) -> Result<String,
     let (mut text, mut notes) = (title(Scenario::Idle), Vec::new());
     text += "| server | after the start, MiB | connections open | more MiB | KiB each |\n\
              |---|---|---|---|---|\n";
-    for contender in contenders {
+    for contender in &Contender::of(Scenario::Idle, contenders) {
         match look_at(contender, lab) {
             Ok(memory) => {
                 let _ = writeln!(text, "{}", memory.row());

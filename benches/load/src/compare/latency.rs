@@ -52,7 +52,7 @@ pub(super) fn measure(lab: &Lab<'_>, contenders: &[Contender]) -> Result<String,
              |---|---|---|---|---|---|---|---|---|\n";
     for transport in [Transport::Udp, Transport::Tcp] {
         let mut courses = Vec::new();
-        for contender in contenders {
+        for contender in &Contender::of(Scenario::Latency, contenders) {
             match Course::start(contender, transport, lab) {
                 Ok(course) => courses.push(course),
                 Err(error) => notes.push(error.to_string()),

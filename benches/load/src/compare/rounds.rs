@@ -99,7 +99,11 @@ fn quiet_rounds(courses: &[Course]) -> Vec<usize> {
     if quiet.len() >= ENOUGH { quiet } else { all }
 }
 
-fn one_round(server: &Server, scenario: Scenario, lab: &Lab<'_>) -> Result<Round, CompareError> {
+pub(super) fn one_round(
+    server: &Server,
+    scenario: Scenario,
+    lab: &Lab<'_>,
+) -> Result<Round, CompareError> {
     let plan = scenario.plan(server.reachable(), lab.settings)?;
     let mut meter = Meter::new(server);
     let tally = load::run(&plan, &mut meter)?;
@@ -110,14 +114,14 @@ fn one_round(server: &Server, scenario: Scenario, lab: &Lab<'_>) -> Result<Round
 }
 
 /// Reads the clocks of server and machine when the measured part begins and ends.
-struct Meter<'server> {
+pub(super) struct Meter<'server> {
     server: &'server Server,
     before: Option<(CpuTime, MachineTime)>,
     after: Option<(CpuTime, MachineTime)>,
 }
 
 impl<'server> Meter<'server> {
-    fn new(server: &'server Server) -> Self {
+    pub(super) fn new(server: &'server Server) -> Self {
         Self { server, before: None, after: None }
     }
 
@@ -126,7 +130,7 @@ impl<'server> Meter<'server> {
     }
 
     /// Microseconds of an answer: all, and those in user mode.
-    fn cost(&self, answers: u64) -> Result<(f64, f64), CompareError> {
+    pub(super) fn cost(&self, answers: u64) -> Result<(f64, f64), CompareError> {
         let (Some((before, _)), Some((after, _))) = (&self.before, &self.after) else {
             return Err(super::server::failed("a server", "ended while it was measured"));
         };

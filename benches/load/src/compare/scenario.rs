@@ -33,6 +33,8 @@ pub enum Scenario {
     LatencyWatched,
     /// Memory after the start, and with 10,000 idle connections.
     Idle,
+    /// Names that nobody has asked for, forwarded over HTTPS.
+    Miss,
 }
 
 /// Type of all questions: A.
@@ -74,6 +76,7 @@ impl Scenario {
             Self::LatencySwap => "latency-swap",
             Self::LatencyWatched => "latency-watched",
             Self::Idle => "idle",
+            Self::Miss => "miss",
         }
     }
 
@@ -90,6 +93,7 @@ impl Scenario {
             Self::LatencySwap => "Latency while lists of 1,000,000 rules are swapped",
             Self::LatencyWatched => "Latency while somebody watches the live query log",
             Self::Idle => "Resident memory",
+            Self::Miss => "Misses over HTTPS, every name asked once",
         }
     }
 
@@ -101,7 +105,8 @@ impl Scenario {
             | Self::UdpBlocked
             | Self::Latency
             | Self::LatencySwap
-            | Self::LatencyWatched => Kind::Udp,
+            | Self::LatencyWatched
+            | Self::Miss => Kind::Udp,
             Self::Tcp | Self::PingPong | Self::Idle => Kind::Tcp,
             Self::PerConnection => Kind::PerConnection,
         }
@@ -115,7 +120,8 @@ impl Scenario {
             | Self::UdpBlocked
             | Self::Latency
             | Self::LatencySwap
-            | Self::LatencyWatched => (Target::Udp(server), UDP_OUTSTANDING),
+            | Self::LatencyWatched
+            | Self::Miss => (Target::Udp(server), UDP_OUTSTANDING),
             Self::Tcp | Self::Idle => (Target::Tcp(server), TCP_OUTSTANDING),
             Self::PingPong => (Target::Tcp(server), LANES),
             Self::PerConnection => (Target::PerConnection(server), CONNECTIONS),

@@ -200,10 +200,11 @@ pub(super) fn failed(server: &str, problem: &str) -> CompareError {
 
 /// Puts a command onto one CPU, and has it end when we are killed. Both programs become the one they
 /// start, so the process id is the server's.
-fn pin(command: &Command, cpu: usize) -> Command {
+pub(super) fn pin(command: &Command, cpu: usize) -> Command {
     let mut pinned = Command::new("setpriv");
     pinned.args(["--pdeathsig", "TERM", "taskset", "-c"]).arg(cpu.to_string());
     pinned.arg(command.get_program()).args(command.get_args());
+    pinned.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     pinned.stdin(Stdio::null());
     pinned
 }

@@ -122,7 +122,7 @@ pub(super) fn append_notes(text: &mut String, notes: &[String]) {
     }
 }
 
-fn show(spread: Option<Spread>) -> String {
+pub(super) fn show(spread: Option<Spread>) -> String {
     spread.map_or_else(
         || "-".to_owned(),
         |Spread { median, deviation }| format!("{median:.2} ± {deviation:.2}"),

@@ -1,14 +1,18 @@
 //! DoH requests come in, answers go out: TLS and HTTP/2 with a certificate of its own making. The
 //! upstream for servers that ask over HTTPS only, and the floor of DoH servers.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{ServerConfig, crypto::aws_lc_rs, pki_types::PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -41,11 +45,24 @@ impl Authority {
         self.issuer.pem()
     }
 
-    fn acceptor(&self, address: SocketAddr) -> io::Result<TlsAcceptor> {
+    /// A certificate for an address and its key, both PEM.
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub fn certify(&self, address: IpAddr) -> io::Result<(String, String)> {
+        let (certificate, key) = self.sign(address)?;
+        Ok((certificate.pem(), key.serialize_pem()))
+    }
+
+    fn sign(&self, address: IpAddr) -> io::Result<(Certificate, KeyPair)> {
         let key = KeyPair::generate().map_err(io::Error::other)?;
-        let names = vec![address.ip().to_string()];
-        let params = CertificateParams::new(names).map_err(io::Error::other)?;
+        let params = CertificateParams::new(vec![address.to_string()]).map_err(io::Error::other)?;
         let certificate = params.signed_by(&key, &self.issuer).map_err(io::Error::other)?;
+        Ok((certificate, key))
+    }
+
+    fn acceptor(&self, address: SocketAddr) -> io::Result<TlsAcceptor> {
+        let (certificate, key) = self.sign(address.ip())?;
         let private = PrivateKeyDer::try_from(key.serialize_der()).map_err(io::Error::other)?;
         let provider = Arc::new(aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider)

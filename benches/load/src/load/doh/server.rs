@@ -65,12 +65,12 @@ impl DohServer {
         Ok(Self { address, name, tls: Arc::new(client_config(roots)?), url: uri })
     }
 
-    pub(super) fn url(&self) -> Uri {
+    pub(crate) fn url(&self) -> Uri {
         self.url.clone()
     }
 
     /// Opens a connection and leaves its other half with the runtime.
-    pub(super) async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, LoadError> {
+    pub(crate) async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, LoadError> {
         let unreachable = |source| LoadError::Connect { server: self.address, source };
         let stream = TcpStream::connect(self.address).await.map_err(unreachable)?;
         stream.set_nodelay(true)?;
