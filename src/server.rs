@@ -105,10 +105,9 @@ impl Server {
         let (pipeline, engine) = Pipeline::new(&config)?;
         let (drain, watch) = drain::channel();
         let seats = Arc::new(Seats::new(pipeline.metrics.clone()));
-        threads::start_upstream(engine)?;
         let kept = KeptCache::new(pipeline.clone());
         kept.restore().await;
-        let data_plane = DataPlane::start(sockets.dns, &pipeline, &seats, &watch)?;
+        let data_plane = DataPlane::start(sockets.dns, &pipeline, engine, &seats, &watch)?;
 
         let lists = Arc::new(ListStore::new(&config, pipeline.upstream.clone()));
         let health = Arc::new(Health::bound_now());

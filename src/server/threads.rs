@@ -1,7 +1,12 @@
 //! The threads that answer, each with its own runtime and its own sockets, and the one thread
 //! that talks to upstreams.
 
-use std::{io, rc::Rc, sync::Arc, thread};
+use std::{
+    io,
+    rc::Rc,
+    sync::Arc,
+    thread::{self, available_parallelism},
+};
 
 use tokio::{
     runtime::{Builder, LocalOptions, LocalRuntime},
@@ -25,14 +30,22 @@ pub(super) struct DataPlane {
 }
 
 impl DataPlane {
-    /// Starts one thread for each set of sockets.
+    /// Starts one thread for each set of sockets, and one for upstreams. With one CPU, a single
+    /// thread does both: two would only take turns, at the price of a switch each way for each miss.
     pub(super) fn start(
         sockets: Vec<Vec<Pair>>,
         pipeline: &Arc<Pipeline>,
+        engine: Engine,
         seats: &Arc<Seats>,
         drain: &Drain,
     ) -> Result<Self, StartError> {
         let (running, ended) = mpsc::channel(1);
+        let is_alone =
+            sockets.len() == 1 && available_parallelism().is_ok_and(|cpus| cpus.get() == 1);
+        let mut engine = Some(engine);
+        if !is_alone && let Some(engine) = engine.take() {
+            start_upstream(engine)?;
+        }
         let addresses = sockets.first().map_or(0, Vec::len);
         let share = |_| Share::among(sockets.len()).into_iter();
         let mut shares: Vec<_> = (0..addresses).map(share).collect();
@@ -40,8 +53,11 @@ impl DataPlane {
             let shares = shares.iter_mut().filter_map(Iterator::next);
             let pairs: Vec<_> = pairs.into_iter().zip(shares).collect();
             let (pipeline, seats, drain) = (pipeline.clone(), seats.clone(), drain.clone());
-            let running = running.clone();
+            let (running, engine) = (running.clone(), engine.take());
             start_thread(format!("dns-{number}"), move |runtime| {
+                if let Some(engine) = engine {
+                    runtime.spawn_local(engine.run());
+                }
                 run(&runtime, async move {
                     let (worker, mailbox) = Worker::with_mailbox(pipeline);
                     // It ends with the runtime, when every query has had its answer.
@@ -64,7 +80,7 @@ impl DataPlane {
 }
 
 /// Starts the thread that talks to upstreams; it ends with the last handle to it.
-pub(super) fn start_upstream(engine: Engine) -> Result<(), StartError> {
+fn start_upstream(engine: Engine) -> Result<(), StartError> {
     start_thread("upstream".to_owned(), move |runtime| run(&runtime, engine.run()))
 }
 
