@@ -51,7 +51,6 @@ fn page(stats: &CacheStats) -> Table {
     line("hits", &format!("{hits}, and {stale} by stale answers ({percent:.1} % of all)"));
     line("misses", &misses.to_string());
     line("prefetches", &stats.prefetches.to_string());
-    line("evictions", &stats.evictions.to_string());
     let oldest = stats.oldest_seconds.map(|seconds| ago(Duration::from_secs(seconds)));
     line("oldest", oldest.as_deref().unwrap_or("-"));
     line("on disk", &kept(stats));

@@ -35,8 +35,6 @@ pub struct CacheStats {
     pub hit_ratio: f64,
     /// Answers that were asked for again before they expired.
     pub prefetches: u64,
-    /// Answers that left for want of room.
-    pub evictions: u64,
     /// How long ago the oldest answer was taken in.
     pub oldest_seconds: Option<u64>,
     /// Whether it is kept over a restart.
@@ -81,7 +79,6 @@ impl Control {
             // Counters of a lifetime of queries are far below 2^53, where f64 still counts by one.
             hit_ratio: if all == 0 { 0.0 } else { (hits + stale) as f64 / all as f64 },
             prefetches: self.pipeline.upstream.renewed(),
-            evictions: cache.evicted(),
             oldest_seconds: oldest.map(|at| Instant::now().duration_since(at).as_secs()),
             persist: self.kept.is_wanted(),
             persisted: self.kept.written_at().and_then(|at| u64::try_from(unix(at)).ok()),

@@ -74,7 +74,7 @@ impl Recall<'_> {
         }
         let stale = last.filter(|entry| entry.is_stale(self.now, self.settings.stale));
         let at_once = stale.as_deref().and_then(|entry| self.stale_at_once(key, entry));
-        at_once.ok_or(Unknown { has_stale: stale.is_some() })
+        at_once.ok_or_else(|| Unknown { has_stale: stale.is_some() })
     }
 
     /// Notes that a thread has given the answer to a key again without looking here.
