@@ -18,6 +18,7 @@ mod differential;
 mod dig;
 mod edns;
 mod explain;
+mod faults;
 mod forwarding;
 mod hostile;
 mod lists;

@@ -104,11 +104,9 @@ fn write_row(row: &Row<'_>, proofs: &Proofs) -> String {
 
 /// All tests whose names begin with ids.
 fn read_proofs(root: &Path) -> Proofs {
-    let mut files = Vec::new();
-    PLACES.iter().for_each(|place| find_sources(&root.join(place), &mut files));
     let mut proofs = Proofs::new();
-    for file in files {
-        for test in names_of_tests(&fs::read_to_string(file).unwrap()) {
+    for source in read_sources(root) {
+        for test in names_of_tests(&source) {
             for id in ids_of(test) {
                 proofs.entry(id).or_default().push(test.to_owned());
             }
@@ -116,6 +114,13 @@ fn read_proofs(root: &Path) -> Proofs {
     }
     proofs.values_mut().for_each(|tests| tests.sort());
     proofs
+}
+
+/// All files in which tests may stand.
+pub(crate) fn read_sources(root: &Path) -> Vec<String> {
+    let mut files = Vec::new();
+    PLACES.iter().for_each(|place| find_sources(&root.join(place), &mut files));
+    files.into_iter().map(|file| fs::read_to_string(file).unwrap()).collect()
 }
 
 fn find_sources(directory: &Path, files: &mut Vec<PathBuf>) {
@@ -131,7 +136,7 @@ fn find_sources(directory: &Path, files: &mut Vec<PathBuf>) {
 }
 
 /// The functions that follow `#[test]` or `#[tokio::test]`.
-fn names_of_tests(source: &str) -> Vec<&str> {
+pub(crate) fn names_of_tests(source: &str) -> Vec<&str> {
     let mut names = Vec::new();
     let mut is_test = false;
     for line in source.lines().map(str::trim_start) {
@@ -146,9 +151,19 @@ fn names_of_tests(source: &str) -> Vec<&str> {
     names
 }
 
-/// The ids at the beginning of a test's name.
+/// The ids at the beginning of a test's name, those of [`crate::faults`] passed over.
 fn ids_of(test: &str) -> impl Iterator<Item = u16> {
-    test.split('_').map_while(|word| word.strip_prefix('r')?.parse().ok())
+    ids_with('r', test)
+}
+
+/// The numbers behind one letter among the ids at the beginning of a test's name, as in
+/// `r77_t05_...`.
+pub(crate) fn ids_with(letter: char, test: &str) -> impl Iterator<Item = u16> {
+    let id = |word: &str| {
+        let number = word.get(1..)?.parse().ok()?;
+        word.chars().next().filter(|letter| "rt".contains(*letter)).map(|letter| (letter, number))
+    };
+    test.split('_').map_while(id).filter(move |(found, _)| *found == letter).map(|(_, id)| id)
 }
 
 #[test]

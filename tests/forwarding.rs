@@ -64,6 +64,32 @@ async fn r18_r19_flags_and_options_that_nobody_knows_do_not_hinder() {
     assert!(edns.options().as_ref().iter().all(|(code, _)| *code == EdnsCode::Padding));
 }
 
+/// What a client says with EDNS ends here; the upstream gets our own, with DO where a client has it.
+#[tokio::test]
+async fn r67_r71_t02_a_query_goes_on_padded_and_with_nothing_of_the_client_but_do() {
+    for (dnssec_ok, name) in [(false, "a.example"), (true, "a-name-that-is-longer.example")] {
+        let lab = Lab::builder().upstream(Fake::new().a(name, [192, 0, 2, 1])).start().await;
+        let mut query = question(name, "A");
+        let edns = query.edns.as_mut().unwrap();
+        edns.set_max_payload(4096).set_dnssec_ok(dnssec_ok);
+        let subnet = EdnsOption::Unknown(8, b"\0\x01\x18\0\xc0\0\x02".to_vec());
+        let cookie = EdnsOption::Unknown(10, b"clients!".to_vec());
+        let padding = EdnsOption::Unknown(12, vec![0; 7]);
+        for option in [subnet, cookie, padding] {
+            edns.options_mut().insert(option);
+        }
+
+        assert_eq!(send(&lab, &query).await.addresses(), ["192.0.2.1"]);
+
+        let seen = &lab.upstreams[0].queries()[0];
+        let edns = seen.edns.as_ref().unwrap();
+        let options: Vec<_> = edns.options().as_ref().iter().map(|(code, _)| *code).collect();
+        assert_eq!((options, edns.flags().dnssec_ok), (vec![EdnsCode::Padding], dnssec_ok));
+        assert_ne!(edns.max_payload(), 4096);
+        assert_eq!((seen.to_vec().unwrap().len() % 128, seen.metadata.id), (0, 0));
+    }
+}
+
 #[tokio::test]
 async fn r48_who_checks_signatures_has_a_cache_entry_of_its_own() {
     let lab = Lab::builder().upstream(Fake::new().a("www.example", [192, 0, 2, 1])).start().await;
@@ -242,4 +268,34 @@ async fn r81_broken_parameters_of_a_service_do_no_harm() {
         }
     }
     assert_eq!(lab.ask("www.example", "A").await.addresses(), ["192.0.2.1"]);
+}
+
+/// An HTTP cache between here and the upstream has kept the answer for a while.
+#[tokio::test]
+async fn r76_t03_the_age_of_an_answer_is_taken_off_its_times_to_live() {
+    for (age, left) in [("0", 300), ("100", 200), ("300", 0), ("999999", 0), ("old", 300)] {
+        let fake = Fake::new().a("www.example", [192, 0, 2, 1]).aged(age);
+        let lab = Lab::builder().upstream(fake).start().await;
+
+        for _ in ["from upstream", "from the cache, if it is good for any time"] {
+            let reply = lab.ask("www.example", "A").await;
+            let ttl = reply.message.answers[0].ttl;
+            assert!(ttl <= left && ttl + 5 >= left, "{age}: {ttl}");
+        }
+        assert_eq!(lab.upstream_hits(), if left == 0 { 2 } else { 1 }, "{age}");
+    }
+}
+
+/// The SOA of these has 900 s, and says that a "no" is good for 60.
+#[tokio::test]
+async fn r76_t03_the_age_of_a_no_is_taken_off_what_its_soa_says() {
+    for (age, left) in [("0", 60), ("40", 20), ("60", 0), ("999999", 0)] {
+        let lab = Lab::builder().upstream(Fake::new().aged(age)).start().await;
+
+        let reply = lab.ask("nobody.example", "A").await;
+
+        assert_eq!((reply.rcode(), reply.message.authorities[0].ttl), (3, left), "{age}");
+        lab.ask("nobody.example", "A").await;
+        assert_eq!(lab.upstream_hits(), if left == 0 { 2 } else { 1 }, "{age}");
+    }
 }

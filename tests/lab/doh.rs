@@ -59,6 +59,7 @@ pub(crate) struct Fake {
     gates: HashMap<Name, Arc<Notify>>,
     answering: Option<Answering>,
     option: Option<EdnsOption>,
+    age: Option<&'static str>,
     asks_who_we_are: bool,
     queries: Arc<Mutex<Vec<Message>>>,
 }
@@ -117,6 +118,7 @@ impl Fake {
             gates: HashMap::new(),
             answering: None,
             option: None,
+            age: None,
             asks_who_we_are: false,
             queries: Arc::default(),
         }
@@ -213,6 +215,12 @@ impl Fake {
     /// Its answers have this EDNS option.
     pub(crate) fn option(mut self, code: u16, data: &[u8]) -> Self {
         self.option = Some(EdnsOption::Unknown(code, data.to_vec()));
+        self
+    }
+
+    /// Its answers come from an HTTP cache, which says that they are so old.
+    pub(crate) fn aged(mut self, age: &'static str) -> Self {
+        self.age = Some(age);
         self
     }
 
@@ -317,10 +325,9 @@ impl Fake {
             answer.edns.get_or_insert_default().options_mut().insert(option.clone());
         }
         let body = Full::from(answer.to_vec().unwrap());
-        Ok(Response::builder()
-            .header("content-type", "application/dns-message")
-            .body(body)
-            .unwrap())
+        let head = Response::builder().header("content-type", "application/dns-message");
+        let head = self.age.into_iter().fold(head, |head, age| head.header("age", age));
+        Ok(head.body(body).unwrap())
     }
 
     fn answer(&self, query: &Message) -> Message {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use doh_client::{AnswerProblem, Blame, Error, Failure, Health, QueryProblem};
+use doh_client::{AnswerProblem, Blame, Error, Failure, Health, QueryProblem, Server};
 
 use crate::fake::{Act, Change, Fake, TRUNCATED};
 use crate::{answer, query};
@@ -296,4 +296,76 @@ async fn t08_a_truncated_answer_is_passed_on_when_nobody_has_more() {
     let exchange = fake.client().exchange(&query("a.test")).await.unwrap();
 
     assert_eq!(exchange.answer[2] & 0x02, 0x02);
+}
+
+/// Failure story 19: clients of HTTP/3 stalled until the connection was old enough. There is none
+/// here: what a server says of it is not followed, and no URL asks for it.
+#[tokio::test]
+async fn an_offer_of_http_3_is_not_followed() {
+    let fake = Fake::start([Act::Header("alt-svc", "h3=\":443\"; ma=86400")]).await;
+    let client = fake.client();
+
+    for _ in 0..3 {
+        client.exchange(&query("a.test")).await.unwrap();
+    }
+
+    assert_eq!((fake.connections(), fake.seen().len()), (1, 3));
+    for scheme in ["h3", "quic", "doq"] {
+        let refused = format!("{scheme}://dns.test").parse::<Server>().unwrap_err();
+        assert!(refused.to_string().contains(&format!("found `{scheme}`")), "{refused}");
+    }
+}
+
+/// What comes back is an answer to the query, octet by octet as it was sent, or a failure with a
+/// name; and the connection goes on.
+#[tokio::test]
+async fn t62_whatever_a_server_makes_of_its_answer_is_that_answer_or_refused() {
+    let fake = Fake::start([Act::Body(mutilate)]).await;
+    let client = fake.client();
+    let (mut good, mut bad) = (0, 0);
+
+    for number in 0..2000 {
+        let name = format!("n{number}.test");
+        let asked = query(&name);
+        match client.exchange(&asked).await {
+            Ok(exchange) => {
+                let question = exchange.answer.get(12..asked.len()).expect("a question");
+                assert!(question.eq_ignore_ascii_case(&asked[12..]), "{:?}", exchange.answer);
+                assert_eq!(exchange.answer[2] & 0xf8, 0x80, "a response to a plain query");
+                assert_eq!(
+                    (&exchange.answer[..2], &exchange.answer[4..6]),
+                    (&[0, 0][..], &[0, 1][..])
+                );
+                good += 1;
+            }
+            Err(Error::AllFailed(failures)) => {
+                assert!(matches!(failures[0].failure, Failure::BadAnswer(_)), "{failures:?}");
+                bad += 1;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    assert!(good > 100 && bad > 100, "{good} good, {bad} bad");
+    assert_eq!(fake.connections(), 1);
+}
+
+/// Changes a few octets, cuts some off or adds some; what, hangs on the name, which has a number.
+fn mutilate(message: &mut Vec<u8>) {
+    let mut state = message
+        .iter()
+        .fold(0x62_u64, |state, octet| state.wrapping_mul(0x0100_0000_01b3) ^ u64::from(*octet));
+    let mut below = |bound: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        usize::try_from(state >> 33).expect("31 bits") % bound
+    };
+    for _ in 0..below(3) {
+        let at = below(message.len());
+        message[at] ^= 1 << below(8);
+    }
+    match below(8) {
+        0 => message.truncate(below(message.len())),
+        1 => message.extend((0..below(64)).map(|octet| u8::try_from(octet).expect("below 64"))),
+        _ => {}
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use doh_client::{Blame, Client, Error, Event, Failure, Hedge, Observer};
+use doh_client::{Blame, Breaker, Client, Error, Event, Failure, Hedge, Observer};
 use tokio::time::Instant;
 
 use crate::fake::{Act, Fake, SERVFAIL, TRUNCATED, clients_of, refusing};
@@ -87,7 +87,7 @@ struct Tape(Mutex<Vec<(usize, String)>>);
 impl Observer for Tape {
     fn note(&self, server: usize, event: &Event<'_>) {
         if let Event::Sent(_) | Event::HedgeWon = event {
-            self.0.lock().unwrap().push((server, format!("{event:?}")));
+            self.0.lock().expect("no panic").push((server, format!("{event:?}")));
         }
     }
 }
@@ -122,6 +122,33 @@ async fn t30_a_server_that_refuses_is_left_alone_after_a_few_queries() {
 
     let failed = client.status()[0].failed;
     assert!((1..=10).contains(&failed), "{failed} of 200");
+}
+
+/// Failure story 9: a server that asks for fewer queries is taken for one that is down.
+#[tokio::test]
+async fn t54_a_server_that_complains_gets_less_keeps_its_connection_and_is_asked_again() {
+    let script = [Act::Answer, Act::RetryAfter(429, "2"), Act::Answer];
+    let (first, second) = (Fake::start(script).await, Fake::start([Act::Answer]).await);
+    let client = clients_of([&first, &second]).hedge(Hedge::Off).seed(1).build().unwrap();
+    let at_first = client.status()[0].limit;
+    client.exchange(&query("a.test")).await.unwrap();
+
+    while client.status()[0].throttled_for.is_none() {
+        client.exchange(&query("b.test")).await.unwrap();
+    }
+    let (asked, throttled) = (first.seen().len(), client.status().remove(0));
+    for _ in 0..20 {
+        assert_eq!(client.exchange(&query("c.test")).await.unwrap().server, 1);
+    }
+    assert!(throttled.limit < at_first && throttled.throttled_for <= Some(Duration::from_secs(2)));
+    assert_eq!((throttled.breaker, first.seen().len()), (Breaker::Closed, asked));
+
+    // When the second is over that it asked for, it gets its share, and more each time.
+    while client.status()[0].limit < throttled.limit + 3 {
+        client.exchange(&query("d.test")).await.unwrap();
+    }
+    assert!(first.seen().len() > asked);
+    assert_eq!(first.connections(), 1);
 }
 
 #[tokio::test]

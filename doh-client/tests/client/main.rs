@@ -20,6 +20,7 @@ mod network;
 mod pace;
 mod raw;
 mod relay;
+mod soak;
 mod streams;
 mod stream;
 mod trust;

@@ -48,6 +48,33 @@ async fn t33_a_path_that_goes_dead_costs_one_delay_and_then_nothing() {
     }
 }
 
+/// As above, with nothing set: who has one server is asked again over another connection, who has
+/// two asks the other one, and it is one query alone that pays for it.
+#[tokio::test]
+async fn t33_a_path_that_goes_dead_costs_a_hedge_with_one_server_and_with_two() {
+    for others in [0, 1] {
+        let (fake, other) = (Fake::start([Act::Answer]).await, Fake::start([Act::Answer]).await);
+        let relay = Relay::start(fake.address()).await;
+        let builder = clients_of([&other].into_iter().take(others)).seed(1);
+        let client = builder.server(server_at(relay.address)).build().unwrap();
+        let relayed = others;
+        while client.status()[relayed].answered < 20 {
+            client.exchange(&query("warm.test")).await.unwrap();
+        }
+        relay.set(Path::Dead);
+
+        let mut times = Vec::new();
+        while times.len() < 40 {
+            times.push(client.exchange(&query("a.test")).await.unwrap().elapsed);
+        }
+
+        times.sort();
+        assert!(times[39] < HEDGE + SLACK, "{others}: {times:?}");
+        assert!(times[38] < HEDGE, "{others}: {times:?}");
+        assert!(client.status()[relayed].connects <= 2, "{others}");
+    }
+}
+
 /// Failure story 2: a connection that is stalled but open is used again for ever.
 #[tokio::test]
 async fn t33_a_dead_connection_is_closed_within_about_two_seconds() {

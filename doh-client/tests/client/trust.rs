@@ -37,9 +37,9 @@ async fn t40_an_unknown_authority_is_an_error_that_names_the_option() {
 }
 
 /// Failure story 16: a machine that boots in the past sees certificates of the future. What it says
-/// names the clock (T45).
+/// names the clock.
 #[tokio::test]
-async fn t40_a_certificate_that_is_no_good_is_refused_with_what_to_do() {
+async fn t40_t45_a_certificate_that_is_no_good_is_refused_with_what_to_do() {
     let (mut expired, mut early) = (params(), params());
     (expired.not_before, expired.not_after) =
         (date_time_ymd(2001, 1, 1), date_time_ymd(2002, 1, 1));

@@ -58,18 +58,22 @@ impl Bounds {
 
     /// The time to live of a record, so old already.
     pub(super) fn of(&self, record: &Record, age: Duration) -> u32 {
-        record.ttl.saturating_sub(seconds(age)).clamp(seconds(self.min), seconds(self.max))
+        self.left(record.ttl, age)
     }
 
     /// That of a record of the authority section, whose SOA says for how long "no" holds: no
-    /// longer than its MINIMUM (RFC 2308 section 5).
+    /// longer than its MINIMUM (RFC 2308 section 5), which has grown as old as all the rest.
     pub(super) fn of_authority(&self, record: &Record, age: Duration) -> u32 {
         match &record.data {
             RData::SOA(soa) => {
-                let most = soa.minimum.min(seconds(self.max_negative)).max(seconds(self.min));
-                self.of(record, age).min(most)
+                let most = seconds(self.max_negative.max(self.min));
+                self.left(record.ttl.min(soa.minimum), age).min(most)
             }
             _ => self.of(record, age),
         }
+    }
+
+    fn left(&self, ttl: u32, age: Duration) -> u32 {
+        ttl.saturating_sub(seconds(age)).clamp(seconds(self.min), seconds(self.max))
     }
 }
