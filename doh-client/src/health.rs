@@ -106,9 +106,9 @@ impl Record {
         self.room.give_up();
     }
 
-    /// Whether somebody waits in line.
-    pub(crate) fn has_line(&self) -> bool {
-        self.room.in_line() > 0
+    /// Whether somebody waits in line who could go.
+    pub(crate) fn can_advance(&self) -> bool {
+        self.room.can_advance()
     }
 
     /// Notes that a query that was taken in is sent now.

@@ -23,7 +23,7 @@ const SOONEST_HEDGE: Duration = Duration::from_millis(50);
 pub(crate) const LATEST_HEDGE: Duration = Duration::from_millis(400);
 
 /// The same where the connection may be dead: nothing came in over it for a while.
-const SOONEST_HEDGE_AT_RISK: Duration = Duration::from_millis(30);
+pub(crate) const SOONEST_HEDGE_AT_RISK: Duration = Duration::from_millis(30);
 
 /// What opening a connection takes: one round trip for TCP and one for TLS 1.3.
 const ROUND_TRIPS_OF_CONNECT: u32 = 2;
@@ -149,7 +149,13 @@ impl Ledger {
         let round_trip = self.record().round_trip().unwrap_or_default();
         let latest = deadline.checked_sub(round_trip).unwrap_or(deadline);
         while timeout_at(latest, self.freed.notified()).await.is_ok() {
-            if self.record().advance() {
+            let (is_in, can_advance) = {
+                let mut record = self.record();
+                (record.advance(), record.can_advance())
+            };
+            // One answer may make room for two.
+            self.call(can_advance);
+            if is_in {
                 place.leave();
                 return Ok(());
             }
@@ -163,8 +169,8 @@ impl Ledger {
     }
 
     /// Lets the first in line know that there may be room.
-    fn call(&self, has_line: bool) {
-        if has_line {
+    fn call(&self, can_advance: bool) {
+        if can_advance {
             self.freed.notify_one();
         }
     }
@@ -185,12 +191,12 @@ impl Ledger {
     fn note_reply(&self, asked_at: Instant, reply: &Reply) {
         let &Reply { round_trip, age, merit, .. } = reply;
         let is_good = if merit == Merit::Unhelpful { IsGood::No } else { IsGood::Yes };
-        let (change, has_line) = {
+        let (change, can_advance) = {
             let mut record = self.record();
             let change = record.note_answer(Instant::now(), asked_at, round_trip, is_good);
-            (change, record.has_line())
+            (change, record.can_advance())
         };
-        self.call(has_line);
+        self.call(can_advance);
         let is_good = is_good == IsGood::Yes;
         self.witness.note(&Event::Answered { round_trip, is_good, age });
         self.note_closed(change);
@@ -198,12 +204,12 @@ impl Ledger {
 
     fn note_failure(&self, asked_at: Instant, failure: &Failure) {
         let jitter = self.dice.fraction();
-        let (verdict, has_line) = {
+        let (verdict, can_advance) = {
             let mut record = self.record();
             let now = Instant::now();
-            (record.note_failure(now, asked_at, failure.clone(), jitter), record.has_line())
+            (record.note_failure(now, asked_at, failure.clone(), jitter), record.can_advance())
         };
-        self.call(has_line);
+        self.call(can_advance);
         self.witness.note(&Event::Failed(failure));
         if let Some(pause) = verdict.throttled {
             self.witness.note(&Event::Throttled(pause));

@@ -13,13 +13,14 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use self::backoff::{Backoff, random};
 use self::mercy::{Mercy, Refusals};
 use self::plan::{Opening, Plan, is_at_risk};
 use self::seats::{Seat, Seats};
-use crate::dial::{CONNECT_TIMEOUT, Dialer};
+use crate::dial::Dialer;
 use crate::error::Failure;
 use crate::message::Query;
 use crate::observer::{Closed, Event, SendKind, Witness};
@@ -28,6 +29,13 @@ use crate::transport::{Link, Received};
 /// How often a query waits for a connection: for the first, for a second because that is full, and
 /// once for bad luck. Then it takes what was opened last.
 const WAITS: usize = 3;
+
+/// How often a query is sent again for free: once for bad luck, and once more where the connection
+/// that was lost says nothing of the server. It was there before the query, and all that are so old
+/// may have died together; or it has answered others meanwhile, as some servers close each after so
+/// many answers.
+const FREE_RETRIES: usize = 1;
+const FREE_RETRIES_OF_BLAMELESS: usize = 2;
 
 /// Since a query was sent, how long a server counts as in use: then a connection that has to go is
 /// replaced at once, otherwise by the next query.
@@ -41,16 +49,25 @@ pub(crate) struct Pool {
     dialer: Dialer,
     witness: Witness,
     state: Mutex<State>,
+    /// Connects so far, and how many of them came about.
+    connects: AtomicU64,
     opened: AtomicU64,
 }
 
 #[derive(Default)]
 struct State {
     seats: Seats,
-    opening: Option<watch::Receiver<Option<Opened>>>,
+    connecting: Option<Connecting>,
     backoff: Backoff,
     refusals: Refusals,
     asked_at: Option<Instant>,
+}
+
+/// A connect under way.
+struct Connecting {
+    number: u64,
+    outcome: watch::Receiver<Option<Opened>>,
+    task: AbortHandle,
 }
 
 /// What became of a connect; the failure itself is with the [`Backoff`].
@@ -69,20 +86,26 @@ enum Choice {
 
 impl Pool {
     pub(crate) fn new(dialer: Dialer, witness: Witness) -> Self {
-        Self { dialer, witness, state: Mutex::default(), opened: AtomicU64::new(0) }
+        Self {
+            dialer,
+            witness,
+            state: Mutex::default(),
+            connects: AtomicU64::new(0),
+            opened: AtomicU64::new(0),
+        }
     }
 
-    /// Sends a query, and once more for free if what failed may have been the connection.
+    /// Sends a query, and again for free if what failed may have been the connection.
     ///
     /// The time is that of the exchange without connecting.
     pub(crate) async fn exchange(
         self: &Arc<Self>,
         query: &Query,
     ) -> Result<(Received, Duration), Failure> {
-        let mut is_retry = false;
+        let (mut retries, started) = (0, Instant::now());
         loop {
             let seat = self.seat().await?;
-            let (proven, sent) = (seat.proven(), Instant::now());
+            let (proven, sent, answers) = (seat.proven(), Instant::now(), seat.link().answers());
             let failure = match seat.link().exchange(query).await {
                 Ok(received) => {
                     seat.prove();
@@ -96,10 +119,13 @@ impl Pool {
                 state.seats.clear_for(mercy, &seat);
                 mercy
             };
-            if is_retry || mercy == Mercy::None {
+            let is_blameless = mercy == Mercy::Elsewhere
+                && (seat.opened_at() < started || seat.link().answers() > answers);
+            let most = if is_blameless { FREE_RETRIES_OF_BLAMELESS } else { FREE_RETRIES };
+            if retries >= most || mercy == Mercy::None {
                 return Err(failure);
             }
-            is_retry = true;
+            retries += 1;
             self.witness.note(&Event::Sent(SendKind::FreeRetry));
         }
     }
@@ -113,14 +139,15 @@ impl Pool {
                 Choice::Fail(failure) => return Err(failure),
                 Choice::Wait(opening) => opening,
             };
-            // Without a word from its task, which dies with its runtime, the next look starts anew.
+            // Without a word from its task, which ends with its runtime or with the network, the next
+            // look starts anew.
             if let Ok(opened) = opening.wait_for(Option::is_some).await
                 && let Some(Opened::Seat(seat)) = &*opened
             {
                 latest = Some(Arc::clone(seat));
             }
         }
-        latest.ok_or(Failure::ConnectTimeout(CONNECT_TIMEOUT))
+        latest.ok_or_else(|| self.state().backoff.failure())
     }
 
     fn choose(self: &Arc<Self>) -> Choice {
@@ -132,31 +159,34 @@ impl Pool {
         let can_open = state.can_open(now);
         let plan = Plan::new(now, state.seats.views(now), can_open);
         if plan.opens {
-            state.opening = Some(Arc::clone(self).open());
+            state.connecting = Some(Arc::clone(self).open());
         }
         if let Some(seat) = plan.send.and_then(|number| state.seats.nth(number)) {
             return Choice::Send(seat);
         }
-        if let Some(opening) = &state.opening {
-            return Choice::Wait(opening.clone());
+        if let Some(connecting) = &state.connecting {
+            return Choice::Wait(connecting.outcome.clone());
         }
-        let refusal = state.backoff.refusal(now).cloned();
-        Choice::Fail(refusal.unwrap_or(Failure::ConnectTimeout(CONNECT_TIMEOUT)))
+        Choice::Fail(state.backoff.failure())
     }
 
     /// Starts the task that connects; it settles the state before it tells who waits.
-    fn open(self: Arc<Self>) -> watch::Receiver<Option<Opened>> {
-        let (announce, opening) = watch::channel(None);
-        tokio::spawn(async move {
+    fn open(self: Arc<Self>) -> Connecting {
+        let (announce, outcome) = watch::channel(None);
+        let number = self.connects.fetch_add(1, Ordering::Relaxed);
+        let task = tokio::spawn(async move {
             let dialled = self.dialer.dial().await;
-            announce.send_replace(Some(self.settle(dialled)));
+            announce.send_replace(Some(self.settle(number, dialled)));
         });
-        opening
+        Connecting { number, outcome, task: task.abort_handle() }
     }
 
-    fn settle(&self, dialled: Result<Link, Failure>) -> Opened {
+    fn settle(&self, number: u64, dialled: Result<Link, Failure>) -> Opened {
         let (mut state, now) = (self.state(), Instant::now());
-        state.opening = None;
+        if state.connecting.take_if(|connecting| connecting.number == number).is_none() {
+            // It was too late to end this one when the network changed.
+            return Opened::Failed;
+        }
         match dialled {
             Ok(link) => {
                 self.opened.fetch_add(1, Ordering::Relaxed);
@@ -171,14 +201,18 @@ impl Pool {
     }
 
     /// Replaces all connections: at once and before they go if the server is in use, otherwise with
-    /// the next query.
+    /// the next query. Connects begin anew.
     pub(crate) fn network_changed(self: &Arc<Self>) {
         self.dialer.forget_paths();
         let now = Instant::now();
         let mut state = self.state();
         let is_in_use = state.asked_at.is_some_and(|at| now < at + IN_USE);
         state.seats.prune(now);
-        if state.seats.is_empty() {
+        let connecting = state.connecting.take();
+        if let Some(connecting) = &connecting {
+            connecting.task.abort();
+        }
+        if state.seats.is_empty() && connecting.is_none() {
             return;
         }
         if !is_in_use || Handle::try_current().is_err() {
@@ -187,7 +221,7 @@ impl Pool {
         }
         state.seats.note_network_changed();
         if state.can_open(now) == Opening::Possible {
-            state.opening = Some(Arc::clone(self).open());
+            state.connecting = Some(Arc::clone(self).open());
         }
     }
 
@@ -227,8 +261,8 @@ impl Pool {
 impl State {
     fn can_open(&mut self, now: Instant) -> Opening {
         // Who announces is gone without having said so: it died with its runtime.
-        self.opening.take_if(|opening| opening.has_changed().is_err());
-        if self.opening.is_some() {
+        self.connecting.take_if(|connecting| connecting.outcome.has_changed().is_err());
+        if self.connecting.is_some() {
             Opening::UnderWay
         } else if self.backoff.refusal(now).is_some() {
             Opening::Impossible

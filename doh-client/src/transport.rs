@@ -68,6 +68,14 @@ impl Link {
         }
     }
 
+    /// Answers that have come over it so far.
+    pub(crate) fn answers(&self) -> usize {
+        match self {
+            Self::Http(link) => link.answers(),
+            Self::Stream(link) => link.answers(),
+        }
+    }
+
     /// How long nothing had been under way when the server closed it, if it did so then.
     pub(crate) fn idle_at_end(&self) -> Option<Duration> {
         match self {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
@@ -19,6 +19,8 @@ use crate::tls::mark_refusal;
 pub(crate) struct Wire {
     stream: Stream,
     heard: Heard,
+    /// Whether writing has failed because the server has closed.
+    is_cut: bool,
 }
 
 enum Stream {
@@ -36,11 +38,11 @@ pub(crate) struct Heard {
 
 impl Wire {
     pub(crate) fn plain(tcp: TcpStream) -> Self {
-        Self { stream: Stream::Plain(tcp), heard: Heard::now() }
+        Self { stream: Stream::Plain(tcp), heard: Heard::now(), is_cut: false }
     }
 
     pub(crate) fn tls(tls: TlsStream<TcpStream>) -> Self {
-        Self { stream: Stream::Tls(Box::new(tls)), heard: Heard::now() }
+        Self { stream: Stream::Tls(Box::new(tls)), heard: Heard::now(), is_cut: false }
     }
 
     /// What tells when something came in last.
@@ -82,19 +84,19 @@ impl AsyncRead for Wire {
     }
 }
 
+/// What cannot be written because the server has closed counts as written: that it has is told by
+/// reading, after everything that it said before. Answers may lie there which nobody has read, or
+/// that it refuses our certificate.
 impl AsyncWrite for Wire {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.stream {
+        self.write(bytes.len(), |stream| match stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_write(context, bytes),
-            Stream::Tls(tls) => match Pin::new(&mut *tls).poll_write(context, bytes) {
-                Poll::Ready(Err(error)) => hear_out(tls, context, error).map(Err),
-                written => written,
-            },
-        }
+            Stream::Tls(tls) => Pin::new(tls).poll_write(context, bytes),
+        })
     }
 
     fn poll_write_vectored(
@@ -102,13 +104,11 @@ impl AsyncWrite for Wire {
         context: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.stream {
+        let length = pieces.iter().map(|piece| piece.len()).sum();
+        self.write(length, |stream| match stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_write_vectored(context, pieces),
-            Stream::Tls(tls) => match Pin::new(&mut *tls).poll_write_vectored(context, pieces) {
-                Poll::Ready(Err(error)) => hear_out(tls, context, error).map(Err),
-                written => written,
-            },
-        }
+            Stream::Tls(tls) => Pin::new(tls).poll_write_vectored(context, pieces),
+        })
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -119,13 +119,10 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
+        self.write((), |stream| match stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_flush(context),
-            Stream::Tls(tls) => match Pin::new(&mut *tls).poll_flush(context) {
-                Poll::Ready(Err(error)) => hear_out(tls, context, error).map(Err),
-                flushed => flushed,
-            },
-        }
+            Stream::Tls(tls) => Pin::new(tls).poll_flush(context),
+        })
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -136,19 +133,55 @@ impl AsyncWrite for Wire {
     }
 }
 
-/// Looks for a parting word where nothing can be written any more: a server that refuses our
-/// certificate says so and closes, and writing fails before that was read. After such an error
-/// reading comes to an end too, so that this never waits for long.
-fn hear_out(
-    tls: &mut TlsStream<TcpStream>,
-    context: &mut Context<'_>,
-    error: io::Error,
-) -> Poll<io::Error> {
-    if !matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) {
-        return Poll::Ready(error);
+impl Wire {
+    /// Writes, or seems to have written all where nobody is there to read it.
+    fn write<T>(
+        &mut self,
+        all: T,
+        write: impl FnOnce(&mut Stream) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if self.is_cut {
+            return Poll::Ready(Ok(all));
+        }
+        match write(&mut self.stream) {
+            Poll::Ready(Err(error)) if is_cut(&error) => {
+                self.is_cut = true;
+                Poll::Ready(Ok(all))
+            }
+            written => written,
+        }
     }
-    Pin::new(tls).poll_fill_buf(context).map(|said| match said {
-        Ok(_) => error,
-        Err(said) => mark_refusal(said),
-    })
+}
+
+/// Whether an error says that the other end has closed. Reading comes to an end then, too.
+fn is_cut(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_server_said_before_it_closed_is_read_though_writing_has_failed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let (ours, theirs) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (mut wire, mut theirs) = (Wire::plain(ours.unwrap()), theirs.unwrap().0);
+        theirs.write_all(b"answer").await.unwrap();
+        theirs.set_zero_linger().unwrap();
+        drop(theirs);
+
+        while !wire.is_cut {
+            wire.write_all(b"query").await.unwrap();
+        }
+
+        let mut answer = [0; 6];
+        wire.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"answer");
+        assert!(matches!(wire.read(&mut [0]).await, Ok(0) | Err(_)), "it is over");
+    }
 }

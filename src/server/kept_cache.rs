@@ -281,6 +281,7 @@ fn now() -> Moment {
 mod tests {
     use blocker::Name;
     use tempfile::TempDir;
+    use tokio::task::AbortHandle;
 
     use super::*;
     use crate::{
@@ -292,9 +293,13 @@ mod tests {
         \xc0\x0c\0\x01\0\x01\0\0\x0e\x10\0\x04\xc0\0\x02\x01";
 
     /// A run of the server, as far as its cache goes.
+    ///
+    /// Dropped, it ends as by a failure of power: nothing is written any more. While two of them
+    /// live, a clock that stands still goes on when one waits, and the other would write.
     struct Run {
         pipeline: Arc<Pipeline>,
         kept: Arc<KeptCache>,
+        writing: AbortHandle,
     }
 
     impl Run {
@@ -306,8 +311,8 @@ mod tests {
             kept.restore().await;
             // A clock that stands still does not wait for other threads.
             drop(kept.turn.lock().await);
-            tokio::spawn(kept.clone().run());
-            Self { pipeline, kept }
+            let writing = tokio::spawn(kept.clone().run()).abort_handle();
+            Self { pipeline, kept, writing }
         }
 
         fn key(letter: char) -> Key {
@@ -337,6 +342,12 @@ mod tests {
         }
     }
 
+    impl Drop for Run {
+        fn drop(&mut self) {
+            self.writing.abort();
+        }
+    }
+
     const PERSIST: &str = "cache.persist = true";
 
     #[tokio::test(start_paused = true)]
@@ -352,6 +363,7 @@ mod tests {
         sleep(INTERVAL - 3 * LOOK).await;
         assert_eq!(first.kept.written_at(), Some(written));
 
+        drop(first);
         let second = Run::begin(&data, PERSIST).await;
 
         assert_eq!((second.knows('a'), second.knows('b')), (true, false));
@@ -384,6 +396,7 @@ mod tests {
             first.kept.finish().await;
             assert!(data.path().join(FILE).exists());
 
+            drop(first);
             let second = Run::begin(&data, toml).await;
             second.learn('a');
             second.kept.finish().await;

@@ -76,6 +76,11 @@ impl Room {
         is_free
     }
 
+    /// Whether the next one in line could go.
+    pub(super) fn can_advance(&self) -> bool {
+        self.in_line > 0 && self.is_free()
+    }
+
     /// Notes that one has left the line without having been sent.
     pub(super) fn give_up(&mut self) {
         self.in_line -= 1;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::dial::CONNECT_TIMEOUT;
 use crate::error::Failure;
 
 /// The first wait is up to this long, and each that follows up to twice as long.
@@ -49,6 +50,12 @@ impl Backoff {
     /// Why no connection is to be opened right now, if so.
     pub(super) fn refusal(&self, now: Instant) -> Option<&Failure> {
         self.last.as_ref().filter(|last| now < last.at + GAP).map(|last| &last.failure)
+    }
+
+    /// Why no connection could be opened, when none could.
+    pub(super) fn failure(&self) -> Failure {
+        let last = self.last.as_ref().map(|last| last.failure.clone());
+        last.unwrap_or(Failure::ConnectTimeout(CONNECT_TIMEOUT))
     }
 
     /// Until when it is better to ask another server.

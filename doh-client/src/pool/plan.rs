@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::ledger::SOONEST_HEDGE_AT_RISK;
 use crate::transport::Pulse;
 
 /// Connections to one server that count: one to work with, one for when that is full or in doubt.
@@ -18,6 +19,12 @@ const CROWDED_PERCENT: usize = 70;
 /// Answers owed and nothing heard for so long: longer than a round trip to anywhere, shorter than
 /// people notice.
 const DOUBT_AFTER: Duration = Duration::from_millis(250);
+
+/// The same where nothing had been heard for [`AT_RISK_AFTER`] when the first of them was asked for:
+/// a little before the earliest hedge, which must not go the way of the query it is to help. Not at
+/// once, as queries come in pairs, and most connections live.
+const DOUBT_AT_RISK_AFTER: Duration =
+    SOONEST_HEDGE_AT_RISK.saturating_sub(Duration::from_millis(5));
 
 /// Nothing heard for so long, a connection may have been forgotten by a box on its way.
 const AT_RISK_AFTER: Duration = Duration::from_secs(10);
@@ -121,7 +128,11 @@ impl Survey {
 
 /// Whether a connection may have died: an answer is overdue and nothing else came in either.
 fn is_doubtful(pulse: &Pulse, now: Instant) -> bool {
-    pulse.owed_since.is_some_and(|since| now > since.max(pulse.heard_at) + DOUBT_AFTER)
+    pulse.owed_since.is_some_and(|since| {
+        let was_at_risk = since > pulse.heard_at + AT_RISK_AFTER;
+        let doubt_after = if was_at_risk { DOUBT_AT_RISK_AFTER } else { DOUBT_AFTER };
+        now > since.max(pulse.heard_at) + doubt_after
+    })
 }
 
 /// Whether a connection may have died without anybody noticing.

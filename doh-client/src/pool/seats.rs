@@ -36,12 +36,17 @@ struct Taken {
 /// An open connection.
 pub(super) struct Seat {
     link: Link,
+    opened_at: Instant,
     is_proven: AtomicBool,
 }
 
 impl Seat {
     pub(super) fn link(&self) -> &Link {
         &self.link
+    }
+
+    pub(super) fn opened_at(&self) -> Instant {
+        self.opened_at
     }
 
     /// Notes that an answer has come over it.
@@ -65,7 +70,7 @@ impl Seats {
             }
             stays
         });
-        let seat = Arc::new(Seat { link, is_proven: AtomicBool::new(false) });
+        let seat = Arc::new(Seat { link, opened_at: now, is_proven: AtomicBool::new(false) });
         let expires_at = now + SHORTEST_USE + scaled(LONGEST_USE - SHORTEST_USE, random());
         self.seats.push(Taken { seat: Arc::clone(&seat), expires_at, is_leaving: false });
         seat
@@ -97,8 +102,19 @@ impl Seats {
     pub(super) fn clear_for(&mut self, mercy: Mercy, failed: &Arc<Seat>) {
         match mercy {
             Mercy::None | Mercy::Anywhere => {}
-            Mercy::Elsewhere => self.seats.retain(|taken| !Arc::ptr_eq(&taken.seat, failed)),
+            Mercy::Elsewhere => self.remove(failed),
             Mercy::Fresh => self.clear_proven(),
+        }
+    }
+
+    /// Lets go of one that is lost; the first query to find that out tells how long it was idle.
+    fn remove(&mut self, lost: &Arc<Seat>) {
+        let before = self.seats.len();
+        self.seats.retain(|taken| !Arc::ptr_eq(&taken.seat, lost));
+        if self.seats.len() < before
+            && let Some(idle) = lost.link.idle_at_end()
+        {
+            self.lifetime.note_close(idle);
         }
     }
 

@@ -71,7 +71,7 @@ impl Link {
         let (sender, connection) = settings()
             .handshake(wire)
             .await
-            .map_err(|error| Failure::ConnectionLost(Arc::new(error)))?;
+            .map_err(|error| refusal(&error).unwrap_or(Failure::ConnectionLost(Arc::new(error))))?;
         let (unwanted, to_drain) = mpsc::channel(IN_FLIGHT);
         let shared = Arc::new(Shared { sender, template, gauge, unwanted });
         let gauge = Arc::clone(&shared.gauge);
@@ -158,7 +158,7 @@ impl Link {
     /// Tells a stream that was reset, and one that made no sense, from a connection that is gone, and
     /// from one that was refused.
     fn failure(&self, error: h2::Error) -> Failure {
-        if let Some(refusal) = error.get_io().and_then(tls::refusal) {
+        if let Some(refusal) = refusal(&error) {
             return refusal;
         }
         match error.reason() {
@@ -181,6 +181,11 @@ impl Link {
     /// Takes no more queries, and closes for this reason once all are answered.
     pub(crate) fn leave(&self, reason: Closed) {
         self.0.gauge.end(reason);
+    }
+
+    /// Answers that have come over it so far.
+    pub(crate) fn answers(&self) -> usize {
+        self.0.gauge.answers()
     }
 
     /// How long nothing had been under way when the server closed it, if it did so then.
@@ -211,6 +216,10 @@ impl Drop for Answer<'_> {
             self.shared.gauge.note_resets(1);
         }
     }
+}
+
+fn refusal(error: &h2::Error) -> Option<Failure> {
+    error.get_io().and_then(tls::refusal)
 }
 
 fn settings() -> Builder {

@@ -24,6 +24,7 @@ use super::{Pulse, Received};
 use crate::error::{Cause, Failure};
 use crate::message::Query;
 use crate::observer::{Closed, Witness};
+use crate::tls;
 use crate::wire::{Heard, Wire};
 
 /// Queries that wait for being written: all that a server has room for unless the builder says
@@ -51,6 +52,8 @@ struct Status {
     tolerance: Arc<Tolerance>,
     /// Queries so far.
     queries: AtomicUsize,
+    /// Answers so far, counted before their queries hear of them.
+    answers: AtomicUsize,
     owed: Mutex<Owed>,
     /// Why no more queries are to be sent.
     leaving: OnceLock<Closed>,
@@ -119,6 +122,11 @@ impl Link {
         let _ = self.status.leaving.set(reason);
     }
 
+    /// Answers that have come over it so far.
+    pub(crate) fn answers(&self) -> usize {
+        self.status.answers.load(Ordering::Relaxed)
+    }
+
     /// How long nothing had been under way when the server closed it, if it did so then.
     pub(crate) fn idle_at_end(&self) -> Option<Duration> {
         self.status.over.get()?.idle
@@ -131,6 +139,12 @@ impl Status {
     }
 
     fn failure(&self) -> Failure {
+        if let Some(Over { end, .. }) = self.over.get()
+            && let End::Broken(error) = &**end
+            && let Some(refusal) = tls::refusal(error)
+        {
+            return refusal;
+        }
         let cause: Cause = match self.over.get() {
             Some(over) => Arc::<End>::clone(&over.end),
             // The task ended without a word: its runtime is shutting down.

@@ -1,13 +1,16 @@
 //! One connection for everybody: who opens it, what survives whom, and how it is replaced.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use doh_client::Hedge;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::fake::{Act, Fake, clients_of};
-use crate::raw::Raw;
-use crate::{answer, query};
+use crate::raw::{MAX_STREAMS, Raw};
+use crate::{answer, ask_at_once, query};
 
 /// Failure story 4: as many handshakes as there are queries when nothing is open yet.
 #[tokio::test]
@@ -69,7 +72,8 @@ async fn a_query_that_is_dropped_leaves_the_connection_to_the_others() {
 #[tokio::test]
 async fn t13_a_connection_closed_while_idle_costs_no_answer_in_200_rounds() {
     let fake = Fake::start([Act::Answer]).await;
-    let client = fake.client();
+    // However slow this machine is, a query is no reason to open a second one.
+    let client = clients_of([&fake]).hedge(Hedge::Off).build().unwrap();
 
     for round in 1..=200 {
         client.exchange(&query("a.test")).await.unwrap();
@@ -152,6 +156,36 @@ async fn a_server_that_closes_every_connection_fails_after_two() {
     assert!(error.to_string().contains("the connection was lost"), "{error}");
     assert!(!error.is_unreachable());
     assert_eq!(fake.connections(), 2);
+}
+
+/// Failure story 1: what is on the way has forgotten all connections at once.
+#[tokio::test]
+async fn t34_two_connections_that_died_together_cost_no_answer() {
+    let are_dead = Arc::new(AtomicBool::new(false));
+    let raw = Raw::start(&[(MAX_STREAMS, 1)], {
+        let are_dead = Arc::clone(&are_dead);
+        move |mut peer, number| {
+            let are_dead = Arc::clone(&are_dead);
+            async move {
+                while let Some((stream, query)) = peer.request().await {
+                    if number < 2 && are_dead.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    peer.answer(stream, &query).await;
+                }
+            }
+        }
+    });
+    let raw = raw.await;
+    let client = raw.clients().hedge(Hedge::Off).build().unwrap();
+    client.exchange(&query("a.test")).await.unwrap();
+    ask_at_once(&client, 4).await;
+    assert_eq!((raw.connections(), client.status()[0].open_connections), (2, 2));
+
+    are_dead.store(true, Ordering::Relaxed);
+
+    assert!(client.exchange(&query("b.test")).await.is_ok());
+    assert_eq!((raw.connections(), client.status()[0].failed), (3, 0));
 }
 
 #[tokio::test]

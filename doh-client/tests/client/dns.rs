@@ -6,7 +6,7 @@ mod answer;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use doh_client::{Client, Server};
@@ -89,7 +89,8 @@ struct Stage {
     script: Mutex<VecDeque<Act>>,
     seen: Mutex<Vec<Seen>>,
     connections: AtomicUsize,
-    close: watch::Sender<()>,
+    /// Closes those connections that were accepted since the last time.
+    close: Mutex<watch::Sender<()>>,
     /// Queries that a connection may carry.
     limit: usize,
 }
@@ -192,15 +193,18 @@ impl Dns {
         self.stage.connections.load(Ordering::Relaxed)
     }
 
-    /// Closes every connection and waits until that is done.
+    /// Closes every connection and waits until that is done. One that is accepted meanwhile stays:
+    /// to wait for that, too, would be to wait for ever.
     pub(crate) async fn close_connections(&self) {
-        self.stage.close.send_replace(());
-        self.connections_closed().await;
+        let close = std::mem::take(&mut *self.stage.close());
+        close.send_replace(());
+        close.closed().await;
     }
 
     /// Waits until no connection is left.
     pub(crate) async fn connections_closed(&self) {
-        self.stage.close.closed().await;
+        let close = self.stage.close().clone();
+        close.closed().await;
     }
 }
 
@@ -228,12 +232,16 @@ async fn same_port() -> (TcpSocket, UdpSocket) {
 }
 
 impl Stage {
+    fn close(&self) -> MutexGuard<'_, watch::Sender<()>> {
+        self.close.lock().expect("no test panics with it")
+    }
+
     fn of(script: impl IntoIterator<Item = Act>) -> Self {
         Self {
             script: Mutex::new(script.into_iter().collect()),
             seen: Mutex::default(),
             connections: AtomicUsize::new(0),
-            close: watch::Sender::new(()),
+            close: Mutex::default(),
             limit: usize::MAX,
         }
     }
@@ -250,7 +258,7 @@ impl Stage {
 async fn accept(listener: TcpListener, stage: Arc<Stage>, tls: Option<TlsAcceptor>) {
     while let Ok((tcp, from)) = listener.accept().await {
         let (stage, tls) = (Arc::clone(&stage), tls.clone());
-        let closing = stage.close.subscribe();
+        let closing = stage.close().subscribe();
         tokio::spawn(async move {
             tcp.set_nodelay(true).expect("a fresh connection takes options");
             let Some(tls) = tls else { return serve(tcp, from, stage, closing).await };

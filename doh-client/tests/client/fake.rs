@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -109,7 +109,8 @@ struct Stage {
     script: Mutex<VecDeque<Act>>,
     seen: Mutex<Vec<Seen>>,
     connections: AtomicUsize,
-    close: watch::Sender<()>,
+    /// Closes those connections that were accepted since the last time.
+    close: Mutex<watch::Sender<()>>,
 }
 
 impl Fake {
@@ -130,7 +131,7 @@ impl Fake {
             script: Mutex::new(script.into_iter().collect()),
             seen: Mutex::default(),
             connections: AtomicUsize::new(0),
-            close: watch::Sender::new(()),
+            close: Mutex::default(),
         });
         tokio::spawn(accept(listener, Arc::clone(&stage), acceptor(protocol)));
         Self { address, stage }
@@ -161,15 +162,18 @@ impl Fake {
         self.stage.connections.load(Ordering::Relaxed)
     }
 
-    /// Closes every connection and waits until that is done.
+    /// Closes every connection and waits until that is done. One that is accepted meanwhile stays:
+    /// to wait for that, too, would be to wait for ever.
     pub(crate) async fn close_connections(&self) {
-        self.stage.close.send_replace(());
-        self.connections_closed().await;
+        let close = std::mem::take(&mut *self.stage.close());
+        close.send_replace(());
+        close.closed().await;
     }
 
     /// Waits until no connection is left.
     pub(crate) async fn connections_closed(&self) {
-        self.stage.close.closed().await;
+        let close = self.stage.close().clone();
+        close.closed().await;
     }
 }
 
@@ -209,7 +213,7 @@ pub(crate) fn acceptor(protocol: &[u8]) -> TlsAcceptor {
 
 async fn accept(listener: TcpListener, stage: Arc<Stage>, tls: TlsAcceptor) {
     while let Ok((tcp, _)) = listener.accept().await {
-        let (stage, closing) = (Arc::clone(&stage), stage.close.subscribe());
+        let (stage, closing) = (Arc::clone(&stage), stage.close().subscribe());
         tokio::spawn(serve(tcp, stage, closing, tls.clone()));
     }
 }
@@ -341,6 +345,10 @@ fn query_of(uri: &Uri) -> Vec<u8> {
 }
 
 impl Stage {
+    fn close(&self) -> MutexGuard<'_, watch::Sender<()>> {
+        self.close.lock().expect("no test panics with it")
+    }
+
     fn next_act(&self) -> Act {
         let mut script = self.script.lock().expect("no test panics with it");
         if script.len() > 1 { script.pop_front() } else { script.front().copied() }

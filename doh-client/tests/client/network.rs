@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use doh_client::{Client, ClientBuilder};
+use doh_client::{Client, ClientBuilder, Hedge};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout};
 
 use crate::fake::{Act, Fake, clients_of, server_at};
@@ -140,6 +142,28 @@ async fn t35_a_change_of_the_network_replaces_the_connection_before_a_query_need
 
     assert!(started.elapsed() < HEDGE, "{:?}", started.elapsed());
     assert_eq!(fake.connections(), 2);
+}
+
+/// A connect on the network of before would be waited for until its time is over.
+#[tokio::test]
+async fn t35_a_connect_under_way_begins_anew_when_the_network_changes() {
+    let fake = Fake::start([Act::Answer]).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = server_at(listener.local_addr().unwrap());
+    let client = clients_of([]).server(server).hedge(Hedge::Off).build().unwrap();
+    let waiting = tokio::spawn({
+        let client = client.clone();
+        async move { client.exchange(&query("a.test")).await }
+    });
+    let (_silent, _) = listener.accept().await.unwrap();
+
+    client.network_changed();
+
+    let (mut near, _) = timeout(HEDGE, listener.accept()).await.unwrap().unwrap();
+    let mut far = TcpStream::connect(fake.address()).await.unwrap();
+    tokio::spawn(async move { copy_bidirectional(&mut near, &mut far).await });
+    assert_eq!(waiting.await.unwrap().unwrap().answer, answer("a.test"));
+    assert_eq!((client.status()[0].connects, client.status()[0].failed), (1, 0));
 }
 
 #[tokio::test]

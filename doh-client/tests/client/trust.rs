@@ -137,6 +137,25 @@ async fn t40_a_client_certificate_that_is_missing_or_refused_is_told_as_such() {
 }
 
 #[tokio::test]
+async fn t40_a_client_certificate_is_refused_over_dns_over_tls_in_the_same_words() {
+    for version in [&TLS13, &TLS12] {
+        let mut config = Credentials::good().config_for(&AUTHORITY, version);
+        config.alpn_protocols.clear();
+        let server = Secured::start(config).await;
+        let url = format!("tls://{NAME}:{}#127.0.0.1", server.address.port());
+        for _round in 0..20 {
+            let client = builder(&url).build().unwrap();
+
+            let error = client.exchange(&query("a.test")).await.unwrap_err();
+
+            assert!(error.to_string().contains("`client_certificate_pem`"), "{error}");
+            assert!(error.to_string().contains("fatal alert"), "{error}");
+            assert_eq!((error.blame(), error.is_retryable()), (Blame::Config, false));
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_client_certificate_that_is_none_is_found_when_the_client_is_built() {
     let (chain, _) = Credentials::good().pem();
     let (_, key) = Credentials::good().pem();

@@ -95,6 +95,22 @@ fn t33_a_silent_connection_gets_no_query_while_there_is_or_may_be_another() {
     assert_eq!(plan(now, &[silent(now)], Opening::Impossible), (Some(0), false));
 }
 
+/// Failure story 1 again: after a pause a connection may be dead, and the first query shows it.
+#[test]
+fn a_connection_that_was_idle_and_does_not_answer_is_in_doubt_before_the_earliest_hedge() {
+    let now = now();
+    let mut idle = busy(now, 1);
+    idle.pulse.heard_at = now - 11 * SECOND;
+    let after = |millis| now + Duration::from_millis(millis);
+
+    assert_eq!(plan(after(20), &[idle], Opening::Possible), (Some(0), false));
+    assert_eq!(plan(after(29), &[idle], Opening::Possible), (None, true));
+
+    idle.pulse.heard_at = now - 9 * SECOND;
+    assert_eq!(plan(after(249), &[idle], Opening::Possible), (Some(0), false));
+    assert_eq!(plan(after(251), &[idle], Opening::Possible), (None, true));
+}
+
 #[test]
 fn one_slow_answer_among_others_casts_no_doubt() {
     let now = now();

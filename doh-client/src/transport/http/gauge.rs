@@ -27,7 +27,7 @@ pub(super) struct Gauge {
     in_flight: AtomicUsize,
     /// When the first query came or the last one went, since it was opened.
     turned: AtomicU64,
-    answers: AtomicU64,
+    answers: AtomicUsize,
     capacity: AtomicUsize,
     resets: AtomicUsize,
     empty: AtomicUsize,
@@ -48,7 +48,7 @@ impl Gauge {
             heard,
             in_flight: AtomicUsize::new(0),
             turned: AtomicU64::new(0),
-            answers: AtomicU64::new(0),
+            answers: AtomicUsize::new(0),
             capacity: AtomicUsize::new(capacity),
             resets: AtomicUsize::new(0),
             empty: AtomicUsize::new(0),
@@ -58,9 +58,11 @@ impl Gauge {
 
     /// Counts a query as under way until its debt is dropped.
     pub(super) fn owe(gauge: &Arc<Self>) -> Debt {
-        if gauge.in_flight.fetch_add(1, Ordering::Relaxed) == 0 {
+        // Before it is counted, or it would seem to be owed since the last one went.
+        if gauge.in_flight() == 0 {
             gauge.turn();
         }
+        gauge.in_flight.fetch_add(1, Ordering::Release);
         Debt(Arc::clone(gauge))
     }
 
@@ -76,7 +78,7 @@ impl Gauge {
 
     fn end_with(&self, reason: Option<Closed>) {
         self.end.get_or_init(|| {
-            let is_idle = self.in_flight() == 0 && self.answers.load(Ordering::Relaxed) > 0;
+            let is_idle = self.in_flight() == 0 && self.answers() > 0;
             let by_server = matches!(reason, Some(Closed::GoAway | Closed::Idle | Closed::Broken));
             let idle = (is_idle && by_server).then(|| self.turned_at().elapsed());
             End { reason, idle }
@@ -85,6 +87,10 @@ impl Gauge {
 
     pub(super) fn note_answer(&self) {
         self.answers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn answers(&self) -> usize {
+        self.answers.load(Ordering::Relaxed)
     }
 
     pub(super) fn note_resets(&self, count: usize) {
@@ -102,7 +108,7 @@ impl Gauge {
     }
 
     pub(super) fn in_flight(&self) -> usize {
-        self.in_flight.load(Ordering::Relaxed)
+        self.in_flight.load(Ordering::Acquire)
     }
 
     pub(super) fn heard_at(&self) -> Instant {

@@ -4,6 +4,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -40,7 +41,6 @@ pub(super) struct Driver<S> {
     written: usize,
     is_flushed: bool,
     strays: u32,
-    answers: usize,
     /// When a query was answered last. Not when anything came in: a server that lost count, or one
     /// that sends a byte now and then, would never be found out.
     answered: Option<Instant>,
@@ -81,7 +81,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             written: 0,
             is_flushed: true,
             strays: 0,
-            answers: 0,
             answered: None,
             alarm: Box::pin(sleep(SILENCE_LIMIT)),
             is_set: false,
@@ -94,7 +93,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let owed = self.status.owed();
         let is_owed = owed.since.is_some();
         if matches!(*end, End::Closed | End::Broken(_)) && is_owed {
-            self.status.tolerance.note_close(self.answers);
+            self.status.tolerance.note_close(self.status.answers.load(Ordering::Relaxed));
         }
         let closed = self.status.leaving.get().copied().or_else(|| end.as_event(is_owed));
         debug!(reason = %end, "connection over");
@@ -126,7 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         while let Some(answer) = self.frames.take()? {
             if self.ledger.settle(answer) {
                 (self.strays, self.answered) = (0, Some(Instant::now()));
-                self.answers += 1;
+                self.status.answers.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
             self.strays += 1;
