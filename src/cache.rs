@@ -182,12 +182,14 @@ impl Cache {
         }
     }
 
-    /// Answers held.
+    /// Answers held. Does first what moka has put off, or a quiet server would seem to hold nothing:
+    /// for who has time.
     pub fn entries(&self) -> u64 {
+        self.entries.run_pending_tasks();
         self.entries.entry_count()
     }
 
-    /// Bytes held, as they count against the limit.
+    /// Bytes held, as they count against the limit; right after a look at `entries`.
     pub fn bytes(&self) -> u64 {
         self.entries.weighted_size()
     }
@@ -202,10 +204,8 @@ impl Cache {
         self.counts.inserted.load(Ordering::Relaxed)
     }
 
-    /// When the oldest answer was taken in. Looks at all of them, and before that does what moka has
-    /// put off, so that the numbers above are right: for who has time.
+    /// When the oldest answer was taken in. Looks at all of them: for who has time.
     pub fn oldest(&self) -> Option<Instant> {
-        self.entries.run_pending_tasks();
         self.entries.iter().map(|(_, entry)| entry.stored()).min()
     }
 }
@@ -264,6 +264,15 @@ mod tests {
         let (min, max, stale) = (Duration::ZERO, Duration::MAX, Duration::from_secs(600));
         let bounds = Bounds { min, max, max_negative: max, stale };
         Arc::new(Entry::new(&key(1), &arrival, &bounds).unwrap())
+    }
+
+    #[test]
+    fn what_has_just_come_in_is_counted() {
+        let cache = Cache::new(1 << 20);
+        cache.insert(key(1), entry(ANSWER, Instant::now()));
+
+        assert_eq!(cache.entries(), 1);
+        assert!(cache.bytes() > OVERHEAD as u64);
     }
 
     #[test]

@@ -41,6 +41,7 @@ pub use schedule::Span;
 pub use section::Problem;
 pub use setting::Bytes;
 pub use source::{Environment, Source};
+pub(crate) use upstream::ShownServer;
 pub use upstream::{ClientCertificate, Ecs, UpstreamSettings};
 
 use section::{Context, Section};

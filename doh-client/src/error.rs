@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::message::{AnswerProblem, QueryProblem};
 use crate::proxy::ProxyProblem;
 use crate::tls::TrustProblem;
+use crate::transport;
 
 /// Why there is no answer to a query.
 ///
@@ -257,14 +258,15 @@ impl Failure {
 
     /// Whether the server was not heard at all.
     fn is_silence(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::NoAddress { .. }
-                | Self::Connect { .. }
-                | Self::Proxy { .. }
-                | Self::ConnectTimeout(_)
-                | Self::NoAnswer(_)
-        )
+            | Self::Connect { .. }
+            | Self::Proxy { .. }
+            | Self::ConnectTimeout(_)
+            | Self::NoAnswer(_) => true,
+            Self::ConnectionLost(cause) => transport::is_silence(cause.as_ref()),
+            _ => false,
+        }
     }
 }
 

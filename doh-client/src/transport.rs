@@ -4,6 +4,7 @@ pub(crate) mod datagram;
 pub(crate) mod http;
 pub(crate) mod stream;
 
+use std::error::Error as StdError;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -42,6 +43,11 @@ pub(crate) struct Pulse {
     pub(crate) in_flight: usize,
     /// Queries that the server takes at once.
     pub(crate) capacity: usize,
+}
+
+/// Whether a connection was lost because nothing came in any more, rather than closed or broken.
+pub(crate) fn is_silence(cause: &(dyn StdError + Send + Sync + 'static)) -> bool {
+    http::is_silence(cause) || stream::is_silence(cause)
 }
 
 impl Link {

@@ -19,7 +19,7 @@ pub(super) struct Flags {
     /// Answer on this port [env: TUNNEL_DNS_PORT] [default: 53]
     #[arg(long, value_name = "PORT", overrides_with = "port")]
     port: Option<String>,
-    /// Ask this server; may be given several times, in the order they are preferred
+    /// Ask this server; may be given several times, and whichever is quicker is asked
     /// [env: TUNNEL_DNS_UPSTREAM] [default: https://1.1.1.1/dns-query,https://1.0.0.1/dns-query]
     #[arg(long, value_name = "URL")]
     upstream: Vec<String>,

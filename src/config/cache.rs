@@ -42,7 +42,8 @@ impl Config {
         }
         if !self.may_keep_answers() {
             return Some(
-                "cache.persist: keeps nothing, for query_log.privacy wants no names kept; choose                  full or hide-clients there, or leave it out",
+                "cache.persist: keeps nothing, for query_log.privacy wants no names kept; choose \
+                 full or hide-clients there, or leave it out",
             );
         }
         let is_at_home = self.data_dir.is_some();

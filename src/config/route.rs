@@ -53,9 +53,10 @@ pub(super) fn check_routes(config: &Config, root: &mut Section<'_>) {
             let found = format_args!("`{domain}`");
             root.problem(&format!("{key}.domains"), "is routed twice", found, "each domain once");
         }
-        check_servers(&route.servers, &key, config, root);
+        check_servers(&route.servers, &format!("{key}.servers"), config, root);
     }
-    check_servers(&config.upstream.servers, "upstream", config, root);
+    check_servers(&config.upstream.servers, "upstream.servers", config, root);
+    check_servers(&config.upstream.bootstrap, "upstream.bootstrap", config, root);
 }
 
 /// A server that is asked by itself would ask itself again.
@@ -64,7 +65,7 @@ fn check_servers(servers: &[Server], key: &str, config: &Config, root: &mut Sect
         |address: &&SocketAddr| config.dns.listen.iter().any(|listen| is_at(**address, *listen));
     for (number, server) in servers.iter().enumerate() {
         if let Some(address) = server.addresses().iter().find(is_ours) {
-            let key = format!("{key}.servers[{number}]");
+            let key = format!("{key}[{number}]");
             let found = format_args!("`{server}` at {address}, which is in dns.listen");
             root.problem(&key, "is this server itself", found, "another server");
         }

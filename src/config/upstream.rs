@@ -4,7 +4,7 @@ mod access;
 
 use std::{fmt, net::IpAddr, time::Duration};
 
-use doh_client::{Proxy, Server, ServerError};
+use doh_client::{Proxy, Server};
 
 use super::{Route, section::Section, setting::Choice};
 pub use access::ClientCertificate;
@@ -103,7 +103,7 @@ pub(super) fn parse_servers(section: &mut Section<'_>, texts: &[String]) -> Vec<
             Err(error) => section.problem(
                 &format!("servers[{number}]"),
                 &error.to_string(),
-                Shown(text, &error),
+                ShownServer(text),
                 "https://host/path#address,address and the other forms of docs/upstreams.md",
             ),
         }
@@ -111,14 +111,14 @@ pub(super) fn parse_servers(section: &mut Section<'_>, texts: &[String]) -> Vec<
     servers
 }
 
-/// A server as it was written, unless that has a password in it.
-struct Shown<'s>(&'s str, &'s ServerError);
+/// A server as it was written, unless that may have a password in it, whatever else is wrong.
+pub(crate) struct ShownServer<'s>(pub(crate) &'s str);
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for ShownServer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.1 {
-            ServerError::UserInfo => f.write_str("a hidden value"),
-            _ => write!(f, "`{}`", self.0),
+        match self.0.contains('@') {
+            true => f.write_str("a hidden value"),
+            false => write!(f, "`{}`", self.0),
         }
     }
 }
@@ -133,7 +133,7 @@ fn read_bootstrap(section: &mut Section<'_>) -> Vec<Server> {
             let key = format!("bootstrap[{number}]");
             let allowed = "9.9.9.9, [2620:fe::9]:53, tls://9.9.9.9 or https://9.9.9.9/dns-query";
             let problem = "is no resolver that is known by its address";
-            section.problem(&key, problem, format_args!("`{text}`"), allowed);
+            section.problem(&key, problem, ShownServer(text), allowed);
         }
         resolvers.extend(resolver);
     }

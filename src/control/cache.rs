@@ -29,7 +29,7 @@ pub struct CacheStats {
     pub hits: u64,
     /// Queries answered from it, by one that had expired.
     pub stale: u64,
-    /// Queries for which an upstream was asked, whatever came of it.
+    /// Queries for which an upstream was asked, whatever came of it, or had failed a moment ago.
     pub misses: u64,
     /// Queries answered from it among all of these, from 0 to 1.
     pub hit_ratio: f64,
@@ -62,7 +62,6 @@ impl Control {
 
     fn cache_stats_now(&self) -> CacheStats {
         let (metrics, cache) = (&self.pipeline.metrics, &self.pipeline.cache);
-        // Comes first: it brings the numbers up to date.
         let oldest = cache.oldest();
         let count = |outcome| metrics.answers(outcome);
         let (hits, stale) = (count(Outcome::Cached), count(Outcome::Stale));

@@ -32,7 +32,7 @@ pub struct Status {
     pub cache_bytes: u64,
     /// Queries that wait for an upstream now.
     pub waiting: u64,
-    /// Every upstream, in the order they are preferred.
+    /// Every upstream, in the order of the configuration.
     pub upstreams: Vec<Upstream>,
 }
 

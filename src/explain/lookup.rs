@@ -50,7 +50,7 @@ pub struct Lookup {
     pub private_addresses: Option<PrivateAddresses>,
     /// The domain of `[[upstream.routes]]` that says who is asked, where one does.
     pub route: Option<String>,
-    /// Who is asked where nothing is remembered, the preferred one first.
+    /// Who is asked where nothing is remembered, in the order of the configuration.
     pub upstreams: Vec<Server>,
     /// How a try went that failed a moment ago, and keeps us from another.
     pub failed_lately: Option<String>,

@@ -151,7 +151,8 @@ pub(super) fn add(known: &mut ServerStatus, other: ServerStatus) {
     known.round_trip = known.round_trip.or(other.round_trip);
     known.slow_round_trip = known.slow_round_trip.max(other.slow_round_trip);
     known.throttled_for = known.throttled_for.max(other.throttled_for);
-    if known.health == Health::Untried || other.breaker == Breaker::Closed {
+    let is_told = other.health != Health::Untried;
+    if known.health == Health::Untried || is_told && other.breaker == Breaker::Closed {
         known.breaker = other.breaker;
     }
     known.last_round_trip = known.last_round_trip.or(other.last_round_trip);
@@ -186,4 +187,30 @@ pub(crate) fn breaker(breaker: Breaker) -> &'static str {
 
 fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use doh_client::Client;
+
+    use super::*;
+
+    fn untried() -> ServerStatus {
+        let server = "https://192.0.2.1/q".parse().unwrap();
+        Client::builder().server(server).build().unwrap().status().remove(0)
+    }
+
+    #[tokio::test]
+    async fn a_route_that_has_asked_nothing_yet_does_not_make_a_server_look_well() {
+        let mut known = untried();
+        (known.health, known.breaker) = (Health::Down, Breaker::Open);
+
+        add(&mut known, untried());
+        assert_eq!((known.health, known.breaker), (Health::Down, Breaker::Open));
+
+        let mut well = untried();
+        well.health = Health::Up;
+        add(&mut known, well);
+        assert_eq!((known.health, known.breaker), (Health::Up, Breaker::Closed));
+    }
 }

@@ -43,7 +43,7 @@ pub struct RouteStatus {
     pub id: RouteId,
     /// The names that it is for; none: all that have no other.
     pub domains: Vec<Name>,
-    /// Its servers, the preferred one first.
+    /// Its servers, in the order of the configuration; who is quick is asked.
     pub servers: Vec<ServerStatus>,
 }
 

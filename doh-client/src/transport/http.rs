@@ -6,6 +6,7 @@ mod gauge;
 mod owed;
 mod vigil;
 
+use std::error::Error as StdError;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use h2::client::{Builder, SendRequest};
 use tokio::sync::mpsc;
 
 use self::driver::Driver;
-use self::gauge::Gauge;
+use self::gauge::{Gauge, Silence};
 use self::owed::Owed;
 use super::{Pulse, Received};
 use crate::error::Failure;
@@ -234,6 +235,11 @@ fn settings() -> Builder {
         .max_local_error_reset_streams(None)
         .reset_stream_duration(REMEMBER_RESETS);
     settings
+}
+
+/// Whether this is how a silent connection ends.
+pub(super) fn is_silence(cause: &(dyn StdError + Send + Sync + 'static)) -> bool {
+    cause.is::<Silence>()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub(crate) mod frames;
 mod ledger;
 mod tolerance;
 
+use std::error::Error as StdError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -174,6 +175,11 @@ impl Drop for Debt {
     }
 }
 
+/// Whether this is how a silent connection ends.
+pub(super) fn is_silence(cause: &(dyn StdError + Send + Sync + 'static)) -> bool {
+    matches!(cause.downcast_ref(), Some(End::Silent))
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -301,6 +307,16 @@ mod tests {
 
         assert!(matches!(lost, Err(Failure::ConnectionLost(_))));
         assert!(link.idle_at_end().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_lost_to_silence_is_told_from_one_that_was_closed() {
+        let (link, mut server) = link().await;
+        let query = query();
+        let (lost, _) = tokio::join!(link.exchange(&query), receive(&mut server));
+
+        assert!(matches!(lost, Err(Failure::ConnectionLost(cause)) if is_silence(cause.as_ref())));
+        assert!(!is_silence(&End::Closed));
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use doh_client::Server;
 use toml::{Table, Value};
 
 use super::Flags;
-use crate::config::Problem;
+use crate::config::{Problem, ShownServer};
 
 /// Who is asked when nobody is named, as cloudflared did.
 const UPSTREAMS: &str = "https://1.1.1.1/dns-query,https://1.0.0.1/dns-query";
@@ -151,8 +151,8 @@ impl Reader<'_> {
         for text in texts {
             if let Err(error) = text.parse::<Server>() {
                 let allowed = "https://host/path and the other forms of docs/upstreams.md";
-                // What it was is told by the error, without a password that may be in it.
-                self.problem("--upstream", &error.to_string(), "a URL that is none", allowed);
+                let (error, shown) = (error.to_string(), ShownServer(text));
+                self.problems.push(Problem::new("--upstream", &error, shown, allowed));
             }
         }
     }
@@ -161,12 +161,8 @@ impl Reader<'_> {
         let is_known = |text: &str| text.parse().is_ok_and(|s: Server| !s.needs_lookup());
         for text in texts.iter().filter(|text| !is_known(text)) {
             let allowed = "an address in the URL, such as https://9.9.9.9/dns-query";
-            self.problem(
-                "--bootstrap",
-                "is no resolver that is known by its address",
-                text,
-                allowed,
-            );
+            let problem = "is no resolver that is known by its address";
+            self.problems.push(Problem::new("--bootstrap", problem, ShownServer(text), allowed));
         }
     }
 

@@ -12,6 +12,10 @@ fn what_is_wrong_with_upstreams_is_said() {
             "upstream.servers[0]: no user name or password is sent",
         ),
         (
+            "[upstream]\nservers = ['ftp://me:secret@dns.example/q']",
+            "upstream.servers[0]: not a scheme of servers (found `ftp`",
+        ),
+        (
             "[upstream]\nservers = ['https://9.9.9.9/q', 'quic://9.9.9.9']",
             "upstream.servers[1]: not a scheme of servers (found `quic`, allowed `https://`, ",
         ),
@@ -30,6 +34,10 @@ fn what_is_wrong_with_upstreams_is_said() {
              `dns.example`, allowed 9.9.9.9, ",
         ),
         ("[upstream]\nbootstrap = ['tls://dns.example']", "upstream.bootstrap[0]: is no resolver"),
+        (
+            "[upstream]\nbootstrap = ['https://me:secret@9.9.9.9/q']",
+            "upstream.bootstrap[0]: is no resolver that is known by its address (found a hidden",
+        ),
         ("[upstream]\ntimeout = '1ms'", "upstream.timeout: is out of range"),
     ] {
         is_refused(text, says);
@@ -82,6 +90,10 @@ fn what_is_wrong_with_routes_is_said() {
         (
             "[dns]\nlisten = ['10.0.0.1:5300']\n[upstream]\nservers = ['https://10.0.0.1:5300/q']",
             "upstream.servers[0]: is this server itself",
+        ),
+        (
+            "[dns]\nlisten = ['127.0.0.1:5300']\n[upstream]\nbootstrap = ['127.0.0.1:5300']",
+            "upstream.bootstrap[0]: is this server itself",
         ),
     ] {
         is_refused(text, says);

@@ -123,7 +123,7 @@ fn a_limit_of_connections_is_taken_and_told_to_have_no_effect() {
 fn everything_that_is_wrong_is_told_at_once_and_names_its_flag() {
     let problems = read(
         "--address nowhere.example --port 70000 --upstream ftp://x --upstream https://me:secret@x/q \
-         --bootstrap https://dns.example/q --max-upstream-conns many --metrics 9090",
+         --bootstrap https://me:secret@9.9.9.9/q --max-upstream-conns many --metrics 9090",
         &[],
     )
     .unwrap_err();
