@@ -19,6 +19,7 @@ use std::{
 };
 
 use blocker::Name;
+use foldhash::quality::RandomState;
 use moka::{Expiry, ops::compute::Op, sync};
 use tokio::time::Instant;
 
@@ -104,7 +105,7 @@ impl Hash for Key {
 /// The answers that are remembered, at most so many bytes of them.
 #[derive(Clone)]
 pub struct Cache {
-    entries: sync::Cache<Key, Arc<Entry>>,
+    entries: sync::Cache<Key, Arc<Entry>, RandomState>,
     counts: Arc<Counts>,
     denials: Arc<Denials>,
 }
@@ -129,7 +130,8 @@ impl Cache {
                 u32::try_from(OVERHEAD + entry.memory()).unwrap_or(u32::MAX)
             })
             .expire_after(UntilUseless)
-            .build();
+            // Seeded, too, and a table of moka hashes each key anew several times in its life.
+            .build_with_hasher(RandomState::default());
         Self { entries, counts: Arc::default(), denials: Arc::default() }
     }
 

@@ -14,6 +14,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use foldhash::quality::RandomState;
 use tokio::{
     sync::{mpsc, oneshot},
     task::{Id, JoinError, JoinSet},
@@ -73,7 +74,7 @@ pub(super) struct Flights {
     current: Arc<ArcSwap<Settings>>,
     cache: Cache,
     memory: Memory,
-    under_way: HashMap<Arc<Key>, UnderWay>,
+    under_way: HashMap<Arc<Key>, UnderWay, RandomState>,
     /// How many of each route; one that has none is not here.
     on_route: HashMap<RouteId, usize>,
     tasks: JoinSet<(Arc<Key>, Resolved)>,
@@ -84,7 +85,7 @@ pub(super) struct Flights {
 
 impl Flights {
     pub(super) fn new(current: Arc<ArcSwap<Settings>>, cache: Cache, memory: Memory) -> Self {
-        let (under_way, on_route, tasks) = (HashMap::new(), HashMap::new(), JoinSet::new());
+        let (under_way, on_route, tasks) = (HashMap::default(), HashMap::new(), JoinSet::new());
         let (bag, coalesced) = (Bag::default(), Arc::default());
         Self { current, cache, memory, under_way, on_route, tasks, bag, coalesced }
     }
