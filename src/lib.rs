@@ -37,6 +37,7 @@
 //! | `admin` | the running server as the admin page sees it |
 //! | `cli` | the commands |
 //! | `fingerprint` | what tells a file from the one before it |
+//! | `background` | how threads that work aside give way |
 //! | `causes` | an error with its causes, in one line |
 
 pub mod listener;
@@ -63,5 +64,6 @@ pub mod explain;
 pub mod control;
 pub mod admin;
 pub mod cli;
+mod background;
 mod causes;
 mod fingerprint;

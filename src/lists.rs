@@ -37,6 +37,7 @@ use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::Fu
 use tokio::{task::JoinError, time::Instant};
 
 use crate::{
+    background::give_way,
     causes,
     config::{Config, List, ListSource},
     policy::Lists,
@@ -146,7 +147,10 @@ impl ListStore {
         reading: Reading,
     ) -> Result<Lists, LoadError> {
         let (store, of) = (self.clone(), config.clone());
-        let compiling = tokio::task::spawn_blocking(move || store.compile(&of, reading));
+        let compiling = tokio::task::spawn_blocking(move || {
+            give_way();
+            store.compile(&of, reading)
+        });
         let compiled = match compiling.await {
             Ok(compiled) => compiled.map_err(LoadError::from),
             Err(error) => Err(error.into()),

@@ -165,6 +165,9 @@ fn write_config(directory: &Path, blocked: &str) {
 fn whoever_compiles_lists_gives_way_to_those_who_answer() {
     let program = Program::start();
     assert!(program.comes_to_block("one.example"));
+    // Not the first time, when nothing would be blocked until it is done.
+    write_config(program.directory.path(), "two.example");
+    assert!(program.comes_to_block("two.example"));
 
     let threads = program.threads();
 

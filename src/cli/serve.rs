@@ -7,16 +7,13 @@ use std::{
     pin::{Pin, pin},
 };
 
-use thread_priority::{
-    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
-    set_thread_priority_and_policy, thread_native_id,
-};
 use tokio::runtime::Builder;
 
 use wishes::{Wish, Wishes};
 
 use super::{ConfigFile, Exit, demo::Demo, error_line, logging::Logging, print, read};
 use crate::{
+    background::give_way,
     causes,
     config::{Config, Environment, Problem, Source, cautions, keys_without_effect},
     server::{Server, TakenPort},
@@ -43,7 +40,7 @@ fn run_origin(origin: &Origin) -> Exit {
         Err(exit) => return exit,
     };
     let logging = Logging::start(&config.log);
-    let runtime = Builder::new_current_thread().enable_all().on_thread_start(step_back).build();
+    let runtime = Builder::new_current_thread().enable_all().on_thread_start(give_way).build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -52,14 +49,6 @@ fn run_origin(origin: &Origin) -> Exit {
         }
     };
     runtime.block_on(serve(origin, config, &logging))
-}
-
-/// The threads that compile lists and hash passwords give way to those that answer. With SCHED_IDLE
-/// (sched(7)) they do so at once; with the lowest priority of nice(2), a slice of a millisecond or
-/// two is finished first. Where the kernel refuses it, they do not give way.
-fn step_back() {
-    let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
-    let _ = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle);
 }
 
 /// Where the configuration comes from, and what the demo adds to it.

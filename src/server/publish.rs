@@ -13,6 +13,7 @@ use tokio::{
 };
 
 use crate::{
+    background::note_lists_read,
     causes,
     config::{Config, keys_that_need_a_restart},
     lists::{ListStore, Reading, Which},
@@ -249,6 +250,7 @@ impl Publisher {
         }
         // Only the first time is of interest.
         let _ = self.read.set(());
+        note_lists_read();
     }
 
     fn take_wanted(&self) -> Wanted {
