@@ -1,7 +1,7 @@
 //! A key goes in, the answer that an upstream gave for it comes out.
 //!
-//! Upstream connections and flights live on a thread of their own, so that TLS and HTTP/2 never
-//! hold up an answer from the cache. The data plane talks to it through one bounded channel.
+//! Upstream connections and flights live on a thread of their own where there is more than one CPU,
+//! so that TLS and HTTP/2 never hold up an answer from the cache. The data plane talks to it through one bounded channel.
 
 mod addresses;
 mod carrier;

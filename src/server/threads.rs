@@ -1,5 +1,5 @@
 //! The threads that answer, each with its own runtime and its own sockets, and the one thread
-//! that talks to upstreams.
+//! that talks to upstreams, which is one of these where there is a single CPU.
 
 use std::{
     io,

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use doh_client::Hedge;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::fake::{Act, Fake, clients_of};
@@ -18,15 +17,7 @@ async fn t21_a_thousand_cold_queries_share_two_connections_at_most() {
     let fake = Fake::start([Act::Answer]).await;
     let client = fake.client();
 
-    let mut exchanges = JoinSet::new();
-    for number in 0..1000 {
-        let client = client.clone();
-        exchanges.spawn(async move {
-            let name = format!("n{number}.test");
-            assert_eq!(client.exchange(&query(&name)).await.unwrap().answer, answer(&name));
-        });
-    }
-    exchanges.join_all().await;
+    ask_at_once(&client, 1000).await;
 
     assert!((1..=2).contains(&fake.connections()), "{}", fake.connections());
     assert_eq!(client.status()[0].failed, 0);

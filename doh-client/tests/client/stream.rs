@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::dns::{Act, Dns, TRUNCATED, framed, reply};
 use crate::fake::{self, Fake, clients_of};
-use crate::{answer, query};
+use crate::{answer, ask_at_once, query};
 
 /// The same script over each of the two.
 async fn both(script: &[Act]) -> [Dns; 2] {
@@ -65,15 +65,7 @@ async fn a_server_gets_the_query_as_it_is_under_an_id_of_its_own() {
 async fn t21_a_thousand_cold_queries_share_a_connection_and_no_id() {
     for dns in both(&[Act::Answer]).await {
         let client = dns.client();
-        let mut exchanges = JoinSet::new();
-        for number in 0..1000 {
-            let client = client.clone();
-            exchanges.spawn(async move {
-                let name = format!("n{number}.test");
-                assert_eq!(client.exchange(&query(&name)).await.unwrap().answer, answer(&name));
-            });
-        }
-        exchanges.join_all().await;
+        ask_at_once(&client, 1000).await;
 
         assert!(dns.connections() <= 2, "{} connections", dns.connections());
         assert_eq!(dns.seen().len(), 1000);
