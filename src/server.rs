@@ -100,14 +100,13 @@ impl Server {
         let config = Arc::new(config);
         let sockets = Sockets::bind(&config, taken)?;
         let addresses = sockets.addresses(&config);
-        let (hash, first_password) = state::password(&config)?;
-
         let (pipeline, engine) = Pipeline::new(&config)?;
         let (drain, watch) = drain::channel();
         let seats = Arc::new(Seats::new(pipeline.metrics.clone()));
         let kept = KeptCache::new(pipeline.clone());
         kept.restore().await;
         let data_plane = DataPlane::start(sockets.dns, &pipeline, engine, &seats, &watch)?;
+        let (hash, first_password) = state::password(&config).await?;
 
         let lists = Arc::new(ListStore::new(&config, pipeline.upstream.clone()));
         let health = Arc::new(Health::bound_now());

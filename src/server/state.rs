@@ -8,6 +8,7 @@ use std::{
 };
 
 use admin_ui::PasswordError;
+use tokio::task::{JoinError, spawn_blocking};
 
 use crate::config::{Config, Listen};
 
@@ -32,6 +33,9 @@ pub enum PasswordProblem {
     /// It cannot be hashed.
     #[error("it cannot be hashed")]
     Hash(#[from] PasswordError),
+    /// Hashing ended by a defect of ours.
+    #[error("hashing it ended by a defect of dnsward")]
+    Crash(#[source] JoinError),
 }
 
 /// The data directory, where it can be written; else a loud warning, and nothing is kept.
@@ -48,7 +52,10 @@ pub(super) fn usable(data_dir: Option<PathBuf>) -> Option<PathBuf> {
 }
 
 /// The hash that log-ins are checked against, and the password itself where it was made just now.
-pub(super) fn password(
+///
+/// To be called when all other threads run: one that begins after a hash was made begins its heap
+/// in the 19 MiB that this took, and they are never given back.
+pub(super) async fn password(
     config: &Config,
 ) -> Result<(String, Option<FirstPassword>), PasswordProblem> {
     if config.admin.listen == Listen::Off || !config.admin.password_hash.is_empty() {
@@ -62,13 +69,19 @@ pub(super) fn password(
         return Ok((hash, None));
     }
     let password = random_password().map_err(PasswordProblem::Randomness)?;
-    let hash = admin_ui::hash_password(&password)?;
+    let (hash, password) = hashed(password).await?;
     let written = file.map(|file| write_secret(&file, &hash));
     if let Some(Err(error)) = &written {
         tracing::warn!(%error, "the first password cannot be kept; a restart makes another");
     }
     let is_kept = matches!(written, Some(Ok(())));
     Ok((hash, Some(FirstPassword { password, is_kept })))
+}
+
+/// Hashes a password where nobody waits for the thread.
+async fn hashed(password: String) -> Result<(String, String), PasswordProblem> {
+    let hash = move || admin_ui::hash_password(&password).map(|hash| (hash, password));
+    Ok(spawn_blocking(hash).await.map_err(PasswordProblem::Crash)??)
 }
 
 /// Twenty characters of five random bits each, none of which is easily taken for another.
