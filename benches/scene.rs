@@ -76,7 +76,7 @@ impl Scene {
         let (key, at) = (Key::of(&read(CACHED)), Instant::now());
         let arrival = Arrival { answer: ANSWER, age: Duration::ZERO, at, upstream: "".into() };
         let entry = Arc::new(Entry::new(&key, &arrival, &Bounds::from(&config.cache)).unwrap());
-        pipeline.cache.insert(key, entry.clone());
+        pipeline.cache.insert(&key, entry.clone());
         let worker = Worker::new(pipeline);
         Self { worker, entry, out: Vec::with_capacity(512), _engine: engine }
     }

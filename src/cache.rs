@@ -8,9 +8,10 @@ mod denials;
 mod entry;
 mod flush;
 mod keep;
+mod key;
+mod sweep;
 
 use std::{
-    hash::{Hash, Hasher},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -20,7 +21,10 @@ use std::{
 
 use blocker::Name;
 use foldhash::quality::RandomState;
-use moka::{Expiry, ops::compute::Op, sync};
+use quick_cache::{
+    Lifecycle, Weighter,
+    sync::{self, EntryAction, EntryResult},
+};
 use tokio::time::Instant;
 
 pub use entry::{
@@ -30,91 +34,40 @@ pub use entry::{
 pub use archive::{Damage, Moment};
 use denials::Denials;
 pub use keep::Terms;
+use key::KeptKey;
+pub use key::Key;
 
-use crate::{query::Query, route::RouteId};
+/// Octets an entry costs beside its own: its place in the table, the ghosts of others, and what the
+/// allocator cannot use, measured as resident memory over 124,000 entries that came and went.
+const OVERHEAD: usize = 300;
 
-/// Octets an entry costs beside its own: the key, the table's slot, moka's bookkeeping and what the
-/// allocator cannot use, measured as resident memory over 92,000 entries that came and went.
-const OVERHEAD: usize = 900;
-
-/// Octets of a usual entry, all in all.
-const USUAL: u64 = 1200;
-
-/// Entries that the table has room for from the start, if so many fit: a table that grows moves all of
-/// them, and does so several times until it is as large. 512 KiB.
-const MAX_ROOM: u64 = 65_536;
-
-/// The type under which a name is noted that does not exist; no record can have it (RFC 6895
-/// section 3.1).
-const NO_TYPE: u16 = 0;
+/// Octets of a usual entry, all in all. The table has ghosts of half as many as there are of these:
+/// who comes back soon after it had to leave is kept longer.
+const USUAL: u64 = 550;
 
 /// Names above the asked one that are looked at: as deep as people name things, and no deeper than
 /// a miss can afford.
 const MAX_ANCESTORS: usize = 8;
 
-/// What an answer depends on (sections other than the answer are never indexed).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
-    /// The name in lower case.
-    pub name: Name,
-    /// The type.
-    pub qtype: u16,
-    /// Whether DNSSEC's records were asked for.
-    pub dnssec_ok: bool,
-    /// Whether data were asked for even where they fail validation.
-    pub checking_disabled: bool,
-    /// Who is asked: an answer of other servers is no answer.
-    pub route: RouteId,
-}
-
-impl Key {
-    /// What the answer to a query depends on, where its name is not routed.
-    pub fn of(query: &Query) -> Self {
-        Self {
-            name: query.name,
-            qtype: query.qtype,
-            dnssec_ok: query.is_dnssec_ok(),
-            checking_disabled: query.is_checking_disabled(),
-            route: RouteId::default(),
-        }
-    }
-
-    /// Where it is noted that a name does not exist, as clients with the same wishes see it and
-    /// the same servers say it.
-    fn of_name(&self, name: Name) -> Self {
-        Self { name, qtype: NO_TYPE, ..*self }
-    }
-
-    /// Whether it is of an answer, and not of what is noted of a name.
-    fn is_of_answer(&self) -> bool {
-        self.qtype != NO_TYPE
-    }
-}
-
-impl Hash for Key {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.name.hash(state);
-        // One word for all the rest: a hit pays for each part that is hashed for itself.
-        let [dnssec_ok, checking_disabled] =
-            [self.dnssec_ok, self.checking_disabled].map(u64::from);
-        let rest = u64::from(self.qtype) << 2 | dnssec_ok << 1 | checking_disabled;
-        state.write_u64(self.route.number() ^ rest);
-    }
-}
-
 /// The answers that are remembered, at most so many bytes of them.
 #[derive(Clone)]
 pub struct Cache {
-    entries: sync::Cache<Key, Arc<Entry>, RandomState>,
+    entries: Arc<Entries>,
+    max_bytes: u64,
     counts: Arc<Counts>,
     denials: Arc<Denials>,
 }
+
+/// Seeded, so that nobody can find names that share a place.
+type Entries = sync::Cache<KeptKey, Arc<Entry>, Octets, RandomState, Leaving>;
 
 /// What has happened to a cache.
 #[derive(Debug, Default)]
 struct Counts {
     /// Answers that were taken in.
     inserted: AtomicU64,
+    /// Answers that left for want of room.
+    evicted: AtomicU64,
     /// Times that something was forgotten on wish.
     flushed: AtomicU64,
 }
@@ -122,17 +75,11 @@ struct Counts {
 impl Cache {
     /// An empty cache; when it is full, what is asked for least leaves first.
     pub fn new(max_bytes: u64) -> Self {
-        // Who listens to what leaves makes moka take a lock for each answer that comes.
-        let entries = sync::Cache::builder()
-            .max_capacity(max_bytes)
-            .initial_capacity(usize::try_from(MAX_ROOM.min(max_bytes / USUAL)).unwrap_or_default())
-            .weigher(|_: &Key, entry: &Arc<Entry>| {
-                u32::try_from(OVERHEAD + entry.memory()).unwrap_or(u32::MAX)
-            })
-            .expire_after(UntilUseless)
-            // Seeded, too, and a table of moka hashes each key anew several times in its life.
-            .build_with_hasher(RandomState::default());
-        Self { entries, counts: Arc::default(), denials: Arc::default() }
+        let counts = Arc::<Counts>::default();
+        let usual = usize::try_from(max_bytes / USUAL).unwrap_or(usize::MAX);
+        let (hasher, leaving) = (RandomState::default(), Leaving(counts.clone()));
+        let entries = sync::Cache::with(usual, max_bytes, Octets, hasher, leaving);
+        Self { entries: Arc::new(entries), max_bytes, counts, denials: Arc::default() }
     }
 
     /// The last answer for a key, be it still good or not.
@@ -160,45 +107,60 @@ impl Cache {
         };
         let entry = denied(key.name.as_wire()).or_else(above)?;
         let made = Arc::new(entry.under_alias(&key.name, key.qtype, &[], now).ok()?);
-        self.entries.entry_by_ref(key).and_compute_with(|last| match last {
-            // A flight has landed since.
-            Some(last) if last.value().stored() > made.stored() => Op::Nop,
-            _ => Op::Put(made.clone()),
-        });
+        self.insert_older(key, &made);
         Some(made)
     }
 
     /// Remembers an answer in place of the one before; one without a time to live only ends that.
-    pub fn insert(&self, key: Key, entry: Arc<Entry>) {
+    pub fn insert(&self, key: &Key, entry: Arc<Entry>) {
         self.counts.inserted.fetch_add(1, Ordering::Relaxed);
         if entry.denies_name(entry.stored()) {
             self.denials.note(key.name.as_wire());
-            self.entries.insert(key.of_name(key.name), entry.clone());
+            self.entries.insert(KeptKey::from(&key.of_name(key.name)), entry.clone());
         } else if self.denials.may_have(key.name.as_wire()) {
-            self.entries.invalidate(&key.of_name(key.name));
+            self.entries.remove(&key.of_name(key.name));
         }
         if entry.lifetime().is_zero() {
-            self.entries.invalidate(&key);
+            self.entries.remove(key);
         } else {
-            self.entries.insert(key, entry);
+            self.entries.insert(KeptKey::from(key), entry);
         }
     }
 
-    /// Answers held. Does first what moka has put off, or a quiet server would seem to hold nothing:
-    /// for who has time.
-    pub fn entries(&self) -> u64 {
-        self.entries.run_pending_tasks();
-        self.entries.entry_count()
+    /// Remembers an answer where none is known that was taken in later.
+    fn insert_older(&self, key: &Key, entry: &Arc<Entry>) {
+        let keep_later = |_: &KeptKey, last: &mut Arc<Entry>| {
+            if last.stored() <= entry.stored() {
+                *last = entry.clone();
+            }
+            EntryAction::Retain(())
+        };
+        // Who does the same at this moment need not be waited for.
+        let place = self.entries.entry(&KeptKey::from(key), Some(Duration::ZERO), keep_later);
+        if let EntryResult::Vacant(place) = place {
+            // It is refused where another has come meanwhile.
+            let _ = place.insert(entry.clone());
+        }
     }
 
-    /// Bytes held, as they count against the limit; right after a look at `entries`.
+    /// Answers held, those included that nobody is given any more and an hourly sweep has not found.
+    pub fn entries(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    /// Bytes held, as they count against the limit.
     pub fn bytes(&self) -> u64 {
-        self.entries.weighted_size()
+        self.entries.weight()
     }
 
     /// Bytes that it may hold.
     pub fn max_bytes(&self) -> u64 {
-        self.entries.policy().max_capacity().unwrap_or(u64::MAX)
+        self.max_bytes
+    }
+
+    /// Answers that left for want of room.
+    pub fn evicted(&self) -> u64 {
+        self.counts.evicted.load(Ordering::Relaxed)
     }
 
     /// Answers that were taken in.
@@ -212,56 +174,65 @@ impl Cache {
     }
 }
 
-/// Lets moka forget an entry when not even a stale answer may be made of it. Whether it is still
-/// good is for who asks to judge, by its own clock.
-struct UntilUseless;
+/// What an answer weighs.
+#[derive(Clone)]
+struct Octets;
 
-impl UntilUseless {
-    /// What is made of an older answer has only that one's time left.
-    fn left(entry: &Entry, now: std::time::Instant) -> Duration {
-        entry.kept().saturating_sub(now.saturating_duration_since(entry.stored().into_std()))
+impl Weighter<KeptKey, Arc<Entry>> for Octets {
+    fn weight(&self, key: &KeptKey, entry: &Arc<Entry>) -> u64 {
+        (OVERHEAD + key.memory() + entry.memory()) as u64
     }
 }
 
-impl Expiry<Key, Arc<Entry>> for UntilUseless {
-    fn expire_after_create(
-        &self,
-        _: &Key,
-        entry: &Arc<Entry>,
-        now: std::time::Instant,
-    ) -> Option<Duration> {
-        Some(Self::left(entry, now))
-    }
+/// Counts the answers that leave for want of room.
+#[derive(Clone)]
+struct Leaving(Arc<Counts>);
 
-    fn expire_after_update(
-        &self,
-        _: &Key,
-        entry: &Arc<Entry>,
-        now: std::time::Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
-        Some(Self::left(entry, now))
+impl Lifecycle<KeptKey, Arc<Entry>> for Leaving {
+    /// One leaves for one that comes, as a rule; it is freed when the lock is open again.
+    type RequestState = Option<Arc<Entry>>;
+
+    fn on_evict(&self, last: &mut Self::RequestState, _: KeptKey, entry: Arc<Entry>) {
+        self.0.evicted.fetch_add(1, Ordering::Relaxed);
+        *last = Some(entry);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::route::RouteId;
 
-    const ANSWER: &[u8] = b"\0\0\x81\x80\0\x01\0\x01\0\0\0\0\x01a\x04test\0\0\x01\0\x01\
+    pub(super) const ANSWER: &[u8] = b"\0\0\x81\x80\0\x01\0\x01\0\0\0\0\x01a\x04test\0\0\x01\0\x01\
         \xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01";
 
     const NO_SUCH_NAME: &[u8] = b"\0\0\x81\x83\0\x01\0\0\0\x01\0\0\x01a\x04test\0\0\x01\0\x01\
         \0\0\x06\0\x01\0\0\0\x3c\0\x16\0\0\0\0\0\x01\0\0\0\x02\0\0\0\x03\0\0\0\x04\0\0\0\x3c";
 
-    fn key(qtype: u16) -> Key {
+    pub(super) fn key(qtype: u16) -> Key {
         let name = Name::parse("a.test").unwrap();
         let route = RouteId::default();
         Key { name, qtype, dnssec_ok: false, checking_disabled: false, route }
     }
 
+    #[test]
+    fn who_is_asked_for_stays_and_who_is_not_leaves() {
+        let cache = Cache::new(64 << 10);
+        let now = Instant::now();
+        let numbered =
+            |number: u32| Key { name: Name::parse(&format!("{number}.test")).unwrap(), ..key(1) };
+        cache.insert(&numbered(0), entry(ANSWER, now));
+        for number in 1..10_000 {
+            cache.insert(&numbered(number), entry(ANSWER, now));
+            assert!(cache.get(&numbered(0)).is_some(), "after {number} others");
+            assert!(cache.bytes() <= cache.max_bytes());
+        }
+        assert_eq!(cache.entries() + cache.evicted(), 10_000);
+        assert!(cache.entries() > 50);
+    }
+
     /// An answer that is good for a minute, and kept for ten more.
-    fn entry(answer: &[u8], at: Instant) -> Arc<Entry> {
+    pub(super) fn entry(answer: &[u8], at: Instant) -> Arc<Entry> {
         let arrival = Arrival { answer, age: Duration::ZERO, at, upstream: "".into() };
         let (min, max, stale) = (Duration::ZERO, Duration::MAX, Duration::from_secs(600));
         let bounds = Bounds { min, max, max_negative: max, stale };
@@ -271,21 +242,10 @@ mod tests {
     #[test]
     fn what_has_just_come_in_is_counted() {
         let cache = Cache::new(1 << 20);
-        cache.insert(key(1), entry(ANSWER, Instant::now()));
+        cache.insert(&key(1), entry(ANSWER, Instant::now()));
 
         assert_eq!(cache.entries(), 1);
         assert!(cache.bytes() > OVERHEAD as u64);
-    }
-
-    #[test]
-    fn an_answer_that_replaces_another_is_kept_for_a_time_of_its_own() {
-        let at = Instant::now();
-        let entry = entry(ANSWER, at);
-
-        let left = Some(Duration::from_secs(1));
-        let kept = UntilUseless.expire_after_update(&key(1), &entry, at.into_std(), left);
-
-        assert_eq!(kept, Some(Duration::from_secs(660)));
     }
 
     #[test]
@@ -293,7 +253,7 @@ mod tests {
         let cache = Cache::new(1 << 20);
         let stored = Instant::now();
         let later = stored + Duration::from_secs(50);
-        cache.insert(key(1), entry(NO_SUCH_NAME, stored));
+        cache.insert(&key(1), entry(NO_SUCH_NAME, stored));
 
         let made = cache.no_such_name(&key(28), later).unwrap();
 
@@ -301,15 +261,17 @@ mod tests {
         assert!(Arc::ptr_eq(&made, &found));
         assert_eq!((found.stored(), found.lifetime()), (stored, Duration::from_secs(60)));
         assert!(!found.is_fresh(stored + Duration::from_secs(60)));
-        let kept = UntilUseless.expire_after_create(&key(28), &found, later.into_std());
-        assert_eq!(kept, Some(Duration::from_secs(610)));
+        let at_its_end = stored + Duration::from_secs(660);
+        assert!(
+            found.is_useless(at_its_end) && !found.is_useless(at_its_end - Duration::from_secs(1))
+        );
     }
 
     #[test]
     fn what_one_route_denies_another_may_know() {
         let cache = Cache::new(1 << 20);
         let stored = Instant::now();
-        cache.insert(key(1), entry(NO_SUCH_NAME, stored));
+        cache.insert(&key(1), entry(NO_SUCH_NAME, stored));
         let elsewhere = Key { route: RouteId::of(&["https://10.0.0.1/q"]), ..key(28) };
 
         assert!(cache.no_such_name(&elsewhere, stored).is_none());
@@ -320,9 +282,9 @@ mod tests {
     fn what_is_made_of_a_no_never_replaces_what_has_landed_since() {
         let cache = Cache::new(1 << 20);
         let stored = Instant::now();
-        cache.insert(key(1), entry(NO_SUCH_NAME, stored));
+        cache.insert(&key(1), entry(NO_SUCH_NAME, stored));
         let newer = entry(ANSWER, stored + Duration::from_secs(1));
-        cache.entries.insert(key(28), newer.clone());
+        cache.entries.insert(KeptKey::from(&key(28)), newer.clone());
 
         cache.no_such_name(&key(28), stored).unwrap();
 

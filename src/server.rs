@@ -121,6 +121,7 @@ impl Server {
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(pipeline.upstream.addresses().keep());
+        tasks.spawn(pipeline.cache.clone().keep_swept());
         if let Some(socket) = sockets.control {
             tasks.spawn(socket.serve(Arc::new(control)));
         }

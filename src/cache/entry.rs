@@ -298,6 +298,11 @@ impl Entry {
         self.origin.lifetime + self.origin.stale
     }
 
+    /// Whether not even a stale answer may be made of it any more.
+    pub fn is_useless(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.origin.stored) >= self.kept()
+    }
+
     /// Whether it is still good.
     pub fn is_fresh(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.origin.stored) < self.origin.lifetime

@@ -16,11 +16,11 @@ impl Cache {
         // Comes first: what is being restored meanwhile may be what is to be forgotten.
         self.counts.flushed.fetch_add(1, Ordering::SeqCst);
         let mut forgotten = 0;
-        for (key, _) in self.entries.iter().filter(|(key, entry)| is_of(name, key, entry)) {
-            self.entries.invalidate(key.as_ref());
+        for (kept, entry) in self.entries.iter() {
+            let Some(key) = kept.key().filter(|key| is_of(name, key, &entry)) else { continue };
+            self.entries.remove(&kept);
             forgotten += u64::from(key.is_of_answer());
         }
-        self.entries.run_pending_tasks();
         forgotten
     }
 

@@ -40,7 +40,8 @@ impl Cache {
             if number % LOOK_AT_CLOCK == 0 && is_too_late() {
                 return Err(io::ErrorKind::TimedOut.into());
             }
-            if is_of_use(&entry, now) && writer.add(&key, &entry)? {
+            let Some(key) = key.key().filter(|_| is_of_use(&entry, now)) else { continue };
+            if writer.add(&key, &entry)? {
                 saved += u64::from(key.is_of_answer());
             }
         }
@@ -72,9 +73,9 @@ impl Cache {
             if !key.is_of_answer() {
                 self.denials.note(key.name.as_wire());
             }
-            self.entries.entry_by_ref(&key).or_insert(Arc::new(entry));
+            self.insert_older(&key, &Arc::new(entry));
             if self.flushed() != flushed {
-                self.entries.invalidate(&key);
+                self.entries.remove(&key);
                 break;
             }
             restored += u64::from(key.is_of_answer());
@@ -93,8 +94,7 @@ fn take(record: Record<'_>, terms: &Terms) -> Option<(Key, Entry)> {
 
 /// Whether an answer is good, or may be given as a stale one.
 fn is_of_use(entry: &Entry, now: Moment) -> bool {
-    let age = now.here.saturating_duration_since(entry.stored());
-    age < entry.kept() && entry.lifetime() > Duration::ZERO
+    !entry.is_useless(now.here) && entry.lifetime() > Duration::ZERO
 }
 
 #[cfg(test)]
@@ -154,7 +154,7 @@ mod tests {
         ] {
             let arrival = Arrival { answer, age: Duration::ZERO, at, upstream: HERE.into() };
             let entry = Entry::new(&key, &arrival, &bounds()).unwrap();
-            cache.insert(key, Arc::new(entry));
+            cache.insert(&key, Arc::new(entry));
         }
         cache
     }

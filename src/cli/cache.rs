@@ -47,6 +47,7 @@ fn page(stats: &CacheStats) -> Table {
     let full = *bytes as f64 / (*max_bytes).max(1) as f64 * 100.0;
     let held = Count(*entries, "answer");
     line("holds", &format!("{held} in {} of {} KiB ({full:.1} %)", bytes >> 10, max_bytes >> 10));
+    line("evictions", &stats.evictions.to_string());
     let percent = stats.hit_ratio * 100.0;
     line("hits", &format!("{hits}, and {stale} by stale answers ({percent:.1} % of all)"));
     line("misses", &misses.to_string());

@@ -25,6 +25,8 @@ pub struct CacheStats {
     pub bytes: u64,
     /// Octets that they may take.
     pub max_bytes: u64,
+    /// Answers that had to leave it for others.
+    pub evictions: u64,
     /// Queries answered from it, by an answer that was good.
     pub hits: u64,
     /// Queries answered from it, by one that had expired.
@@ -72,6 +74,7 @@ impl Control {
             entries: cache.entries(),
             bytes: cache.bytes(),
             max_bytes: cache.max_bytes(),
+            evictions: cache.evicted(),
             hits,
             stale,
             misses,

@@ -51,7 +51,7 @@ fn worker() -> (Rc<Worker>, Engine) {
     let at = Instant::now();
     let arrival = Arrival { answer: ANSWER, age: Duration::ZERO, at, upstream: "".into() };
     let entry = Entry::new(&key, &arrival, &Bounds::from(&config.cache)).unwrap();
-    pipeline.cache.insert(key, Arc::new(entry));
+    pipeline.cache.insert(&key, Arc::new(entry));
     (Worker::new(pipeline), engine)
 }
 

@@ -61,7 +61,7 @@ impl Scrape {
         families
     }
 
-    fn of_path(&self) -> [Family; 11] {
+    fn of_path(&self) -> [Family; 12] {
         let Pipeline { cache, published, upstream, log, rate, .. } = self.pipeline.as_ref();
         let snapshot = published.load();
         let config = &snapshot.config;
@@ -74,6 +74,7 @@ impl Scrape {
             gauge("cache_entries", "Answers in the cache", cache.entries()),
             gauge("cache_bytes", "Bytes in the cache", cache.bytes()),
             gauge("cache_limit_bytes", "Bytes the cache may hold", config.cache.max_bytes.0),
+            counter("cache_evictions", "Answers that left for want of room", cache.evicted()),
             counter("cache_renewed", "Answers renewed before they expired", upstream.renewed()),
             gauge(
                 "failures_remembered",

@@ -334,7 +334,7 @@ mod tests {
                 Arrival { answer: &answer, age: Duration::ZERO, at: Instant::now(), upstream };
             let bounds = Bounds::from(&self.pipeline.published.load().config.cache);
             let entry = Entry::new(&Self::key(letter), &arrival, &bounds).unwrap();
-            self.pipeline.cache.insert(Self::key(letter), Arc::new(entry));
+            self.pipeline.cache.insert(&Self::key(letter), Arc::new(entry));
         }
 
         fn knows(&self, letter: char) -> bool {

@@ -184,7 +184,7 @@ impl Flights {
             Ok(entry) => {
                 progress.note_heard(others, now);
                 self.memory.note_good(key, progress, now);
-                self.cache.insert(Key::clone(key), entry.clone());
+                self.cache.insert(key, entry.clone());
             }
             Err(Failure::Overloaded) => progress.note_nothing(others),
             Err(failure) => {
@@ -203,7 +203,7 @@ impl Flights {
         }
     }
 
-    fn note_failure(&self, key: &Key, progress: &Arc<Progress>, failure: &Failure) {
+    fn note_failure(&self, key: &Arc<Key>, progress: &Arc<Progress>, failure: &Failure) {
         let (at, most) = (Instant::now(), self.current.load().bounds.stale);
         let has_stale = self.cache.get(key).is_some_and(|entry| entry.is_stale(at, most));
         let least = if has_stale { RECHECK } else { Duration::ZERO };

@@ -5,15 +5,16 @@
 //! to anything.
 
 use std::{
+    collections::{HashMap, VecDeque},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use blocker::Name;
-use moka::{policy::EvictionPolicy, sync};
+use foldhash::quality::RandomState;
 use tokio::time::Instant;
 
 use super::{Failure, progress::Progress};
@@ -36,21 +37,54 @@ pub(super) const RECHECK: Duration = Duration::from_secs(30);
 /// one.
 const KEPT: Duration = LONGEST_PAUSE.saturating_mul(2);
 
-/// Failures remembered, some 5 MiB; beyond that those not asked for the longest are forgotten,
-/// which costs one more question each.
-const MAX_FAILURES: u64 = 8192;
+/// Failures remembered, some 5 MiB; beyond that the oldest are forgotten, which costs one more question
+/// each.
+const MAX_FAILURES: usize = 8192;
 
 /// The failures that are remembered; clones share everything.
 #[derive(Clone)]
 pub(super) struct Memory {
-    failures: sync::Cache<Key, Arc<Remembered>>,
+    failures: Arc<Mutex<Failures>>,
     begun: Instant,
     /// Milliseconds after it began from which on nothing is remembered; zero: from the beginning.
     quiet_from: Arc<AtomicU64>,
 }
 
+/// The failures, and in which order they came.
+#[derive(Default)]
+struct Failures {
+    of: HashMap<Arc<Key>, Remembered, RandomState>,
+    /// Those included that have had a good answer since.
+    order: VecDeque<(Arc<Key>, Instant)>,
+}
+
+impl Failures {
+    fn note(&mut self, key: &Arc<Key>, remembered: Remembered) {
+        let at = remembered.at;
+        self.order.push_back((key.clone(), at));
+        self.of.insert(key.clone(), remembered);
+        self.forget_old(at);
+    }
+
+    /// Forgets what is too old, and the oldest where there are too many.
+    fn forget_old(&mut self, now: Instant) {
+        let is_many = |order: &VecDeque<_>| order.len() > MAX_FAILURES;
+        while let Some((key, at)) = self.order.front() {
+            if !is_many(&self.order) && now.saturating_duration_since(*at) < KEPT {
+                break;
+            }
+            // It may have failed again since.
+            if self.of.get(key).is_some_and(|last| last.at == *at) {
+                self.of.remove(key);
+            }
+            self.order.pop_front();
+        }
+    }
+}
+
 struct Remembered {
     failure: Failure,
+    at: Instant,
     pause: Duration,
     until: Instant,
     /// Where the upstream was to blame: good answers there were. It ends with the next.
@@ -73,13 +107,7 @@ pub(super) struct Setback {
 
 impl Memory {
     pub(super) fn new() -> Self {
-        let failures = sync::Cache::builder()
-            .max_capacity(MAX_FAILURES)
-            // The default would rather keep what is known well than let in what has just failed.
-            .eviction_policy(EvictionPolicy::lru())
-            .time_to_live(KEPT)
-            .build();
-        Self { failures, begun: Instant::now(), quiet_from: Arc::default() }
+        Self { failures: Arc::default(), begun: Instant::now(), quiet_from: Arc::default() }
     }
 
     /// The failure for which this is not asked again yet.
@@ -87,21 +115,22 @@ impl Memory {
         if self.is_quiet(now) {
             return None;
         }
-        let remembered = self.failures.get(key)?;
-        (!remembered.is_over(now)).then(|| remembered.failure.clone())
+        let failures = self.lock();
+        let remembered = failures.of.get(key).filter(|last| !last.is_over(now))?;
+        Some(remembered.failure.clone())
     }
 
     /// Remembers a failure of a key, whose route does so well.
-    pub(super) fn note_failure(&self, key: &Key, progress: &Arc<Progress>, setback: Setback) {
+    pub(super) fn note_failure(&self, key: &Arc<Key>, progress: &Arc<Progress>, setback: Setback) {
         let Setback { failure, at, least } = setback;
         let blamed = progress.note_failure().map(|good| (progress.clone(), good));
         let longest = if blamed.is_some() { LONGEST_PAUSE_OF_ALL } else { LONGEST_PAUSE };
-        let previous = self.failures.get(key).filter(|last| at < last.until + LONGEST_PAUSE);
+        let mut failures = self.lock();
+        let previous = failures.of.get(key).filter(|last| at < last.until + LONGEST_PAUSE);
         let pause = previous.map_or(FIRST_PAUSE, |last| last.pause * 2).min(longest);
         let until = at + pause.max(least);
         let failure = Failure::Remembered(Arc::new(failure));
-        let remembered = Remembered { failure, pause, until, blamed };
-        self.failures.insert(key.clone(), Arc::new(remembered));
+        failures.note(key, Remembered { failure, at, pause, until, blamed });
         self.quiet_from.fetch_max(self.since_begun(at + KEPT), Ordering::Relaxed);
     }
 
@@ -110,7 +139,7 @@ impl Memory {
     pub(super) fn note_good(&self, key: &Key, progress: &Progress, now: Instant) {
         progress.note_good();
         if !self.is_quiet(now) {
-            self.failures.invalidate(key);
+            self.lock().of.remove(key);
         }
     }
 
@@ -127,15 +156,21 @@ impl Memory {
 
     /// Forgets the failures of a name and of all below it; how many. Looks at all of them.
     pub(super) fn forget(&self, name: &Name) -> u64 {
-        let failed = self.failures.iter().filter(|(key, _)| key.name.is_within(name));
-        failed.map(|(key, _)| self.failures.invalidate(key.as_ref())).count() as u64
+        let failures = &mut self.lock().of;
+        failures.extract_if(|key, _| key.name.is_within(name)).count() as u64
     }
 
     /// Keys that failed within a minute and have had no good answer since, those included that
     /// may be asked for again: their next pause is the longer for it.
     pub(super) fn len(&self) -> u64 {
-        self.failures.run_pending_tasks();
-        self.failures.entry_count()
+        let mut failures = self.lock();
+        failures.forget_old(Instant::now());
+        failures.of.len() as u64
+    }
+
+    /// Held for a look-up or two; nobody asks while nothing fails.
+    fn lock(&self) -> MutexGuard<'_, Failures> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -144,10 +179,11 @@ mod tests {
     use super::*;
     use crate::{route::RouteId, wire::rtype};
 
-    fn key(name: &str) -> Key {
+    fn key(name: &str) -> Arc<Key> {
         let name = Name::parse(name).unwrap();
         let route = RouteId::default();
-        Key { name, qtype: rtype::A, dnssec_ok: false, checking_disabled: false, route }
+        let key = Key { name, qtype: rtype::A, dnssec_ok: false, checking_disabled: false, route };
+        Arc::new(key)
     }
 
     fn setback(at: Instant) -> Setback {
@@ -178,10 +214,27 @@ mod tests {
             memory.note_failure(&key(&format!("n{number}.example")), &progress, setback(now));
         }
 
-        assert!(memory.len() <= MAX_FAILURES);
+        assert_eq!(memory.len(), MAX_FAILURES as u64);
         let last = key(&format!("n{}.example", MAX_FAILURES + 999));
         assert!(memory.find(&last, now).is_some());
         assert!(memory.find(&key("n0.example"), now).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_a_minute_old_is_forgotten_unless_it_failed_again() {
+        let (memory, progress) = (Memory::new(), Arc::default());
+        let begun = Instant::now();
+        for name in ["once.example", "again.example"] {
+            memory.note_failure(&key(name), &progress, setback(begun));
+        }
+        memory.note_failure(&key("again.example"), &progress, setback(begun + LONGEST_PAUSE));
+
+        tokio::time::advance(KEPT - FIRST_PAUSE).await;
+        assert_eq!(memory.len(), 2);
+        tokio::time::advance(FIRST_PAUSE).await;
+        assert_eq!(memory.len(), 1);
+        tokio::time::advance(LONGEST_PAUSE).await;
+        assert_eq!(memory.len(), 0);
     }
 
     #[test]
