@@ -13,6 +13,7 @@ use crate::choice::Dice;
 use crate::error::Error;
 use crate::ledger::{Errand, Ledger, Warmth};
 use crate::message::Query;
+use crate::metronome::Metronome;
 use crate::race::{Asking, Race, Servers, Terms};
 use crate::server::Server;
 use crate::status::ServerStatus;
@@ -44,6 +45,7 @@ pub struct Client {
 pub(crate) struct Extras {
     pub(crate) purse: Purse,
     pub(crate) dice: Dice,
+    metronome: Metronome,
 }
 
 impl Client {
@@ -53,7 +55,8 @@ impl Client {
     }
 
     pub(crate) fn of(upstreams: Arc<[Arc<Upstream>]>, dice: Dice, terms: Terms) -> Self {
-        Self { upstreams, extras: Arc::new(Extras { purse: Purse::new(), dice }), terms }
+        let extras = Extras { purse: Purse::new(), dice, metronome: Metronome::new() };
+        Self { upstreams, extras: Arc::new(extras), terms }
     }
 
     /// Sends one query and returns the first good answer of the servers.
@@ -77,6 +80,7 @@ impl Client {
         let query = Query::parse(query).map_err(Error::NotAQuery)?;
         let question = Question { query, upstreams: &self.upstreams, extras: &self.extras };
         let mut race = Race::new(question, self.terms);
+        self.extras.metronome.note_query(race.started());
         race.run().await
     }
 

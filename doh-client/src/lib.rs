@@ -56,6 +56,7 @@ mod error;
 mod health;
 mod ledger;
 mod message;
+mod metronome;
 mod observer;
 mod pool;
 mod proxy;

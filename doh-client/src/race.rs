@@ -113,6 +113,11 @@ impl<S: Servers> Race<S> {
         }
     }
 
+    /// When it began.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
     /// Asks until there is a good answer, nobody is left to ask, or the time is over.
     ///
     /// By reference, as a future that owns what it runs on holds it twice.
