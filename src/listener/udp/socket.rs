@@ -14,7 +14,7 @@ use nix::{
         sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo},
     },
 };
-use tokio::{io::Interest, net::UdpSocket};
+use tokio::io::{Interest, unix::AsyncFd};
 
 /// When the kernel is asked what has arrived.
 #[derive(Clone, Copy)]
@@ -28,7 +28,9 @@ pub(super) enum Look {
 /// A UDP socket of one thread.
 #[derive(Debug)]
 pub struct Socket {
-    socket: UdpSocket,
+    /// Watched for what arrives only: there is room again after every answer, and each time the thread
+    /// would be woken to hear so.
+    socket: AsyncFd<net::UdpSocket>,
     binding: Binding,
 }
 
@@ -46,6 +48,7 @@ impl Socket {
     ///
     /// # Errors
     /// Where the kernel does not watch it or does not tell which address was asked.
+    #[expect(deprecated, reason = "unsound for what does not own its descriptor; a socket does")]
     pub fn new(socket: net::UdpSocket) -> io::Result<Self> {
         let address = socket.local_addr()?;
         let binding = if address.ip().is_unspecified() { Binding::All } else { Binding::One };
@@ -54,7 +57,8 @@ impl Socket {
             (Binding::All, SocketAddr::V4(_)) => setsockopt(&socket, Ipv4PacketInfo, &true)?,
             (Binding::All, SocketAddr::V6(_)) => setsockopt(&socket, Ipv6RecvPacketInfo, &true)?,
         }
-        Ok(Self { socket: UdpSocket::from_std(socket)?, binding })
+        let socket = AsyncFd::with_interest(socket, Interest::READABLE)?;
+        Ok(Self { socket, binding })
     }
 
     pub(super) fn binding(&self) -> Binding {
@@ -71,12 +75,13 @@ impl Socket {
     }
 
     pub(super) fn is_ipv4(&self) -> bool {
-        self.socket.local_addr().is_ok_and(|address| address.is_ipv4())
+        self.socket.get_ref().local_addr().is_ok_and(|address| address.is_ipv4())
     }
 
     /// Returns when there may be something to read.
     pub(super) async fn readable(&self) -> io::Result<()> {
-        self.socket.readable().await
+        self.socket.readable().await?.retain_ready();
+        Ok(())
     }
 
     /// Reads; `WouldBlock` says that there is no more.
@@ -87,7 +92,7 @@ impl Socket {
     ) -> io::Result<T> {
         let read = || read(self.socket.as_raw_fd());
         match look {
-            Look::WhereMarked => self.socket.try_io(Interest::READABLE, read),
+            Look::WhereMarked => self.socket.try_io(Interest::READABLE, |_| read()),
             Look::Always => read(),
         }
     }
