@@ -25,6 +25,7 @@ mod lists;
 mod metrics;
 mod migration;
 mod noise;
+mod one_cpu;
 mod own_resolver;
 mod packets;
 mod pihole;

@@ -19,14 +19,14 @@ use crate::{
 };
 
 /// An upstream on a thread of its own, which can die.
-struct Upstream {
-    lab: Lab,
+pub(crate) struct Upstream {
+    pub(crate) lab: Lab,
     /// Nothing once it is dead.
     life: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
 impl Upstream {
-    fn start(fake: Fake) -> Self {
+    pub(crate) fn start(fake: Fake) -> Self {
         let (started, lab) = mpsc::channel();
         let (life, end) = oneshot::channel();
         let thread = thread::spawn(move || {
@@ -40,7 +40,7 @@ impl Upstream {
     }
 
     /// Settings that lead there and keep the cache.
-    fn settings(&self) -> String {
+    pub(crate) fn settings(&self) -> String {
         let (url, ca) = (self.lab.upstreams[0].url(), self.lab.path("ca.pem"));
         format!(
             "data_dir = 'data'\n{PORTS}cache.persist = true\nupstream.servers = ['{url}']\n\
@@ -64,13 +64,13 @@ impl Drop for Upstream {
     }
 }
 
-fn known_names() -> Fake {
+pub(crate) fn known_names() -> Fake {
     let fake = Fake::new().a("www.example", [192, 0, 2, 1]).a("b.www.example", [192, 0, 2, 2]);
     fake.a("other.example", [192, 0, 2, 3]).cname("alias.example", "b.www.example")
 }
 
 /// Asks over UDP, from a port of its own.
-fn ask(daemon: &Daemon, name: &str) -> Reply {
+pub(crate) fn ask(daemon: &Daemon, name: &str) -> Reply {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     socket.connect(daemon.dns()).unwrap();

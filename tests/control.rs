@@ -43,8 +43,13 @@ impl Daemon {
 
     /// Starts in a directory, where an earlier server may have left something.
     pub(crate) fn start_in(directory: TempDir, config: &str) -> Self {
+        Self::start_by(&[], directory, config)
+    }
+
+    /// The same by a program that takes the command behind its own arguments.
+    pub(crate) fn start_by(starter: &[&str], directory: TempDir, config: &str) -> Self {
         std::fs::write(directory.path().join("dnsward.toml"), config).unwrap();
-        let mut child = serve(directory.path()).spawn().unwrap();
+        let mut child = serve_by(starter, directory.path()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut said = Vec::new();
         let serving = loop {
@@ -76,6 +81,14 @@ impl Daemon {
     pub(crate) fn text(&self, arguments: &[&str]) -> (String, Option<i32>) {
         let output = self.run(arguments);
         (text(&output.stdout), output.status.code())
+    }
+
+    /// The names of its threads.
+    pub(crate) fn threads(&self) -> Vec<String> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.0.id())).unwrap();
+        let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm"));
+        let names = tasks.filter_map(|task| name(task.ok()?).ok());
+        names.map(|name| name.trim().to_owned()).collect()
     }
 
     /// Where it answers DNS.
@@ -123,13 +136,22 @@ impl Drop for Running {
 }
 
 pub(crate) fn dnsward(arguments: &[&str], directory: impl AsRef<Path>) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dnsward"));
-    command.args(arguments).current_dir(directory).env_remove("DNSWARD__DATA_DIR");
+    command(&[&[env!("CARGO_BIN_EXE_dnsward")], arguments].concat(), directory)
+}
+
+fn command(words: &[&str], directory: impl AsRef<Path>) -> Command {
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).current_dir(directory).env_remove("DNSWARD__DATA_DIR");
     command
 }
 
 fn serve(directory: &Path) -> Command {
-    let mut command = dnsward(&["serve"], directory);
+    serve_by(&[], directory)
+}
+
+fn serve_by(starter: &[&str], directory: &Path) -> Command {
+    let words = [starter, &[env!("CARGO_BIN_EXE_dnsward"), "serve"]].concat();
+    let mut command = command(&words, directory);
     command.stdout(Stdio::null()).stderr(Stdio::piped());
     command
 }
