@@ -10,6 +10,8 @@ use std::{
 
 use tempfile::TempDir;
 
+use crate::reload::{feed, make_pipe, wait_for_reader};
+
 /// Longest that a test waits for a change to show.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -181,6 +183,29 @@ fn whoever_compiles_lists_gives_way_to_those_who_answer() {
     assert!(policies(true).all(|policy| policy == usual), "{threads:?}");
     assert!(policies(false).any(|policy| policy == SCHED_IDLE), "{threads:?}");
     assert!(program.terminate());
+}
+
+/// Until then nothing is blocked, and on a host without a CPU to spare it would never be done.
+#[test]
+fn whoever_reads_lists_for_the_first_time_gives_way_to_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe");
+    make_pipe(&pipe);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dnsward"));
+    command.env("DNSWARD__LISTS", format!("[{{ name = 'slow', path = '{}' }}]", pipe.display()));
+    let program = Program::start_as(command);
+    let is_idle = |(_, policy): &(String, u32)| *policy == SCHED_IDLE;
+
+    let first = wait_for_reader(&pipe);
+    let at_first = program.threads();
+    feed(first, "one.example\n");
+    assert!(program.comes_to_block("one.example"));
+    program.signal("-HUP");
+    let _second = wait_for_reader(&pipe);
+    let later = program.threads();
+
+    assert!(!at_first.iter().any(is_idle), "{at_first:?}");
+    assert!(later.iter().any(is_idle), "{later:?}");
 }
 
 #[test]

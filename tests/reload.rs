@@ -12,28 +12,36 @@ use tokio::task::spawn_blocking;
 
 use crate::lab::{Fake, Lab, ListHost, list};
 
-/// A list that is not read to its end before the test wants it: a pipe of the file system.
-fn slow_list(path: &Path) -> String {
+/// Makes a pipe of the file system: a list that is not read to its end before the test wants it.
+pub(crate) fn make_pipe(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+fn slow_list(path: &Path) -> String {
+    make_pipe(path);
     format!("[[lists]]\nname = 'slow'\npath = '{}'\n", path.display())
 }
 
-/// Waits until somebody wants to read the pipe, who then waits for `let_go`.
-async fn reader_of(path: &Path) -> File {
-    let path = path.to_owned();
-    let open = move || {
-        let _reader_is_there = File::create(&path).unwrap();
-        // Whoever holds both ends never sees the pipe break between two readings.
-        OpenOptions::new().read(true).write(true).open(&path).unwrap()
-    };
-    spawn_blocking(open).await.unwrap()
+/// Waits until somebody wants to read the pipe, who then waits for `feed`.
+pub(crate) fn wait_for_reader(path: &Path) -> File {
+    let _reader_is_there = File::create(path).unwrap();
+    // Whoever holds both ends never sees the pipe break between two readings.
+    OpenOptions::new().read(true).write(true).open(path).unwrap()
 }
 
-/// Lets the pipe be read to its end.
-async fn let_go(mut pipe: File) {
+/// Lets the pipe be read to its end, with these lines in it.
+pub(crate) fn feed(mut pipe: File, lines: &str) {
     // More than a pipe holds: all of it is only taken when somebody reads.
-    let write = move || pipe.write_all(&[b'#'; 100_000]).unwrap();
-    spawn_blocking(write).await.unwrap();
+    pipe.write_all(&[lines.as_bytes(), &[b'#'; 100_000]].concat()).unwrap();
+}
+
+async fn reader_of(path: &Path) -> File {
+    let path = path.to_owned();
+    spawn_blocking(move || wait_for_reader(&path)).await.unwrap()
+}
+
+async fn let_go(pipe: File) {
+    spawn_blocking(move || feed(pipe, "")).await.unwrap();
 }
 
 #[tokio::test]
