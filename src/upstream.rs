@@ -20,7 +20,7 @@ mod timeline;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -71,6 +71,8 @@ pub struct Upstream {
     renewed: Arc<AtomicU64>,
     coalesced: Arc<AtomicU64>,
     current: Arc<ArcSwap<Settings>>,
+    /// Whether servers were taken away of which something may be remembered.
+    has_left: Arc<AtomicBool>,
     memory: Memory,
     kept: Kept,
 }
@@ -120,8 +122,16 @@ impl Upstream {
         let memory = Memory::new();
         let flights = Flights::new(current.clone(), cache, memory.clone());
         let places = Arc::new(Places::new(limit));
-        let (renewed, coalesced) = (Arc::default(), flights.coalesced());
-        let upstream = Self { asks: sender, places, renewed, coalesced, current, memory, kept };
+        let upstream = Self {
+            asks: sender,
+            places,
+            renewed: Arc::default(),
+            coalesced: flights.coalesced(),
+            current,
+            has_left: Arc::default(),
+            memory,
+            kept,
+        };
         (upstream, Engine { flights, asks })
     }
 
@@ -194,9 +204,19 @@ impl Upstream {
     /// # Errors
     /// Where no client can be made of them; the old ones stay.
     pub fn reconfigure(&self, config: &Config) -> Result<(), UpstreamError> {
-        let next = Settings::new(config, Some(&self.current.load()), &self.kept)?;
-        self.current.store(Arc::new(next));
+        let before = self.current.load_full();
+        let next = Arc::new(Settings::new(config, Some(&before), &self.kept)?);
+        self.current.store(next.clone());
+        if !next.roads.has_servers_of_all(&before.roads) {
+            self.has_left.store(true, Ordering::Release);
+        }
         Ok(())
+    }
+
+    /// Whether, since this was last asked, `upstream.servers` has lost some: then it is time to forget
+    /// all answers and failures that may be theirs. From now on none is remembered.
+    pub(crate) fn take_change_of_servers(&self) -> bool {
+        self.has_left.swap(false, Ordering::Acquire)
     }
 
     /// Where servers were found last, to be kept over a restart.

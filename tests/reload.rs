@@ -5,10 +5,12 @@ use std::{
     io::Write as _,
     path::Path,
     process::Command,
+    sync::Arc,
 };
 
 use axum::http::{HeaderMap, StatusCode};
-use tokio::task::spawn_blocking;
+use hickory_proto::op::ResponseCode;
+use tokio::{sync::Notify, task::spawn_blocking};
 
 use crate::lab::{Fake, Lab, ListHost, list};
 
@@ -140,4 +142,68 @@ async fn a_reload_that_nobody_waits_for_counts_all_the_same() {
 
     lab.comes_to_block("other.example").await;
     assert_eq!(lab.ask("ads.example", "A").await.rcode(), 3);
+}
+
+#[tokio::test]
+async fn what_servers_have_said_that_are_asked_no_more_is_forgotten_with_them() {
+    let lab = Lab::builder().upstream(Fake::new().a("www.example", [192, 0, 2, 1])).start().await;
+    let other = Fake::new().a("www.example", [192, 0, 2, 2]).a("new.example", [192, 0, 2, 3]);
+    let other = other.start().await;
+    // Often enough that each thread has an answer of its own.
+    for _ in 0..16 {
+        assert_eq!(lab.ask("www.example", "A").await.addresses(), ["192.0.2.1"]);
+        assert_eq!(lab.ask_udp("new.example", "A").await.rcode(), 3);
+    }
+
+    lab.reload_with(&[&other]).await;
+
+    for _ in 0..16 {
+        assert_eq!(lab.ask("www.example", "A").await.addresses(), ["192.0.2.2"]);
+        assert_eq!(lab.ask_udp("new.example", "A").await.addresses(), ["192.0.2.3"]);
+    }
+    assert_eq!((lab.upstream_hits(), other.hits()), (2, 2));
+}
+
+#[tokio::test]
+async fn names_that_failed_at_other_servers_are_asked_at_once_of_the_new_ones() {
+    let broken = Fake::new().failing(ResponseCode::ServFail);
+    let lab = Lab::builder().upstream(broken).start().await;
+    let other = Fake::new().a("www.example", [192, 0, 2, 2]).start().await;
+    assert_eq!(lab.ask("www.example", "A").await.rcode(), 2);
+
+    lab.reload_with(&[&other]).await;
+
+    assert_eq!(lab.ask("www.example", "A").await.addresses(), ["192.0.2.2"]);
+}
+
+#[tokio::test]
+async fn what_a_server_says_after_it_was_taken_away_is_told_once_and_not_remembered() {
+    let gate = Arc::new(Notify::new());
+    let slow = Fake::new().a("www.example", [192, 0, 2, 1]).gated(&gate);
+    let lab = Lab::builder().upstream(slow).start().await;
+    let other = Fake::new().a("www.example", [192, 0, 2, 2]).start().await;
+    let reloading = async {
+        while lab.upstream_hits() == 0 {
+            tokio::task::yield_now().await;
+        }
+        lab.reload_with(&[&other]).await;
+        gate.notify_one();
+    };
+
+    let (waited, ()) = tokio::join!(lab.ask("www.example", "A"), reloading);
+
+    assert_eq!(waited.addresses(), ["192.0.2.1"]);
+    assert_eq!(lab.ask("www.example", "A").await.addresses(), ["192.0.2.2"]);
+}
+
+#[tokio::test]
+async fn a_server_more_is_no_reason_to_forget_what_the_others_have_said() {
+    let lab = Lab::builder().upstream(Fake::new().a("www.example", [192, 0, 2, 1])).start().await;
+    let other = Fake::new().a("www.example", [192, 0, 2, 2]).start().await;
+    lab.ask("www.example", "A").await;
+
+    lab.reload_with(&[&other, &lab.upstreams[0]]).await;
+
+    assert_eq!(lab.ask("www.example", "A").await.addresses(), ["192.0.2.1"]);
+    assert_eq!((lab.upstream_hits(), other.hits()), (1, 0));
 }

@@ -6,9 +6,11 @@ use std::{
     time::Duration,
 };
 
+use blocker::Name;
 use jiff::Timestamp;
 use tokio::{
     sync::{Mutex, Notify, OwnedMutexGuard, SetOnce},
+    task::spawn_blocking,
     time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
 
@@ -239,10 +241,11 @@ impl Publisher {
         }
         match lists {
             Ok(lists) => {
+                self.forget_servers_that_left().await;
                 self.publish(&config, lists);
                 self.lists.note_in_force(&config);
             }
-            Err(()) => return self.stay_with_the_old_settings(),
+            Err(()) => return self.stay_with_the_old_settings().await,
         }
         // A configuration that waits may have what this one has not.
         if self.wanted().config.is_none() {
@@ -259,13 +262,38 @@ impl Publisher {
         replace(&mut *wanted, Wanted { number, ..Wanted::default() })
     }
 
-    fn stay_with_the_old_settings(&self) {
+    async fn stay_with_the_old_settings(&self) {
         tracing::error!("the new configuration has other groups than these; the old one stays");
-        let is_waiting = self.wanted().config.is_some();
-        if !is_waiting && let Err(error) = self.pipeline.upstream.reconfigure(&self.running()) {
+        if self.wanted().config.is_some() {
+            return;
+        }
+        if let Err(error) = self.pipeline.upstream.reconfigure(&self.running()) {
             let error = causes::one_line(&error);
             tracing::error!(%error, "the upstream settings before cannot be used again");
         }
+        if self.forget_servers_that_left().await {
+            let running = self.pipeline.published.load_full();
+            self.publish(&running.config, running.policy.lists().clone());
+        }
+    }
+
+    /// Forgets all that is remembered where it may be of servers that are asked no more: whoever
+    /// changes them wants the answers of the new ones. Whether it was so; what threads have finished
+    /// they give until the next is published, which must not come before.
+    async fn forget_servers_that_left(&self) -> bool {
+        if !self.pipeline.upstream.take_change_of_servers() {
+            return false;
+        }
+        let pipeline = self.pipeline.clone();
+        let forget = move || {
+            pipeline.upstream.forget_failures(&Name::ROOT);
+            pipeline.cache.forget(&Name::ROOT)
+        };
+        match spawn_blocking(forget).await {
+            Ok(answers) => tracing::info!(answers, "forgotten, for upstream.servers has changed"),
+            Err(error) => tracing::error!(%error, "forgetting ended by a defect of ours"),
+        }
+        true
     }
 
     /// The lists in force, where they can be under a configuration: their rules know groups by
@@ -423,9 +451,13 @@ mod tests {
         let error = status[0].error.as_deref().unwrap();
         assert!(error.ends_with("there are more than 1024 lists; merge some"), "{error}");
 
-        let groups = format!("{LISTS}groups = ['kids']");
+        let servers = "upstream.servers = ['https://10.0.0.1/q']";
+        let groups = format!("{servers}\n{LISTS}groups = ['kids']");
+        let generation = || publisher.pipeline.published.load().generation;
+        let before = generation();
         publisher.apply(with_too_many_lists(&groups)).await.unwrap();
         assert_eq!(lists().matcher.rules(), 1);
         assert!(Arc::ptr_eq(&publisher.running(), &too_many), "its groups are others");
+        assert_eq!(generation(), before + 1, "what its servers said meanwhile is given no more");
     }
 }

@@ -27,6 +27,7 @@ use super::{
     memory::{Memory, RECHECK, Setback},
     places::Place,
     progress::{Others, Progress},
+    roads::Road,
 };
 use crate::{
     cache::{Arrival, Cache, Entry, Key},
@@ -61,7 +62,7 @@ pub(super) struct Waiter {
 /// A flight that has not landed.
 struct UnderWay {
     task: Id,
-    progress: Arc<Progress>,
+    road: Arc<Road>,
     /// Answers that its route had had when it took off.
     heard_before: u64,
     waiters: Vec<Waiter>,
@@ -144,12 +145,12 @@ impl Flights {
             return;
         }
         match self.start(&ask.key, now) {
-            Ok((task, progress)) => {
-                progress.note_asked(now);
-                let heard_before = progress.heard();
+            Ok((task, road)) => {
+                road.progress.note_asked(now);
+                let heard_before = road.progress.heard();
                 let waiters = vec![ask.waiter];
                 *self.on_route.entry(ask.key.route).or_default() += 1;
-                let flight = UnderWay { task, progress, heard_before, waiters, is_renewal };
+                let flight = UnderWay { task, road, heard_before, waiters, is_renewal };
                 self.under_way.insert(ask.key, flight);
             }
             Err(failure) => {
@@ -158,33 +159,36 @@ impl Flights {
         }
     }
 
-    fn start(&mut self, key: &Arc<Key>, now: Instant) -> Result<(Id, Arc<Progress>), Failure> {
+    fn start(&mut self, key: &Arc<Key>, now: Instant) -> Result<(Id, Arc<Road>), Failure> {
         let settings = self.current.load_full();
         // A route of settings long gone: who waited so long is told, and asks again.
         let road = settings.roads.find(key.route).ok_or_else(Failure::default)?.clone();
-        let progress = road.progress.clone();
         let tries = self.on_route.get(&key.route).copied().unwrap_or_default();
-        if progress.is_out(now) && tries >= MAX_TRIES {
+        if road.progress.is_out(now) && tries >= MAX_TRIES {
             return Err(Failure::Remembered(Arc::new(Failure::Timeout)));
         }
-        let key = key.clone();
+        let (key, carrier) = (key.clone(), road.carrier.clone());
         let task = self.tasks.spawn(async move {
-            let resolved = fly(&key, road.carrier.as_ref(), &settings).await;
+            let resolved = fly(&key, carrier.as_ref(), &settings).await;
             (key, resolved)
         });
-        Ok((task.id(), progress))
+        Ok((task.id(), road))
     }
 
-    /// What landed is remembered before anybody is told, so that whoever asks next finds it.
+    /// What landed is remembered before anybody is told, so that whoever asks next finds it; but not
+    /// where a reload has taken its servers away meanwhile.
     fn land(&mut self, key: &Arc<Key>, resolved: &Resolved) {
         let Some(flight) = self.under_way.remove(key) else { return };
-        let (progress, others) = (&flight.progress, self.leave_route(key.route));
+        let (progress, others) = (&flight.road.progress, self.leave_route(key.route));
+        let may_remember = self.current.load().roads.has_servers_of(&flight.road);
         let now = Instant::now();
         match resolved {
             Ok(entry) => {
                 progress.note_heard(others, now);
                 self.memory.note_good(key, progress, now);
-                self.cache.insert(key, entry.clone());
+                if may_remember {
+                    self.cache.insert(key, entry.clone());
+                }
             }
             Err(Failure::Overloaded) => progress.note_nothing(others),
             Err(failure) => {
@@ -193,7 +197,7 @@ impl Flights {
                     false => progress.note_heard(others, now),
                 }
                 // There is a good answer yet, and whoever comes when it is over asks first.
-                if !flight.is_renewal {
+                if !flight.is_renewal && may_remember {
                     self.note_failure(key, progress, failure);
                 }
             }
@@ -214,7 +218,7 @@ impl Flights {
         tracing::error!("a flight ended by a defect of ours; its queries get SERVFAIL");
         let crashed = self.under_way.extract_if(|_, flight| flight.task == id);
         for (key, flight) in crashed.collect::<Vec<_>>() {
-            flight.progress.note_nothing(self.leave_route(key.route));
+            flight.road.progress.note_nothing(self.leave_route(key.route));
         }
     }
 

@@ -31,6 +31,7 @@ pub(super) struct Road {
     domains: Vec<Name>,
     pub(super) carrier: Arc<dyn Carrier>,
     pub(super) progress: Arc<Progress>,
+    servers: Vec<Server>,
     /// What the carrier was made of, to tell whether another is needed; nothing where it was
     /// given from outside, and stays.
     made_of: Option<MadeOf>,
@@ -130,6 +131,18 @@ impl Roads {
         self.routes.find(name).route
     }
 
+    /// Whether the servers of a road are still asked for the same names, so that what they say may
+    /// be remembered. Those of `upstream.servers` are known by the same number, whoever they are.
+    pub(super) fn has_servers_of(&self, road: &Road) -> bool {
+        let is_among = |now: &Arc<Road>| road.servers.iter().all(|old| now.servers.contains(old));
+        self.find(road.id).is_none_or(is_among)
+    }
+
+    /// The same for all roads of other settings.
+    pub(super) fn has_servers_of_all(&self, others: &Self) -> bool {
+        others.roads.iter().all(|road| self.has_servers_of(road))
+    }
+
     /// How the servers of each do.
     pub(super) fn status(&self) -> Vec<RouteStatus> {
         let status = |road: &Arc<Road>| RouteStatus {
@@ -149,6 +162,7 @@ impl Road {
         kept: &Kept,
     ) -> Result<Self, UpstreamError> {
         let Plan { id, domains, settings, in_flight } = plan;
+        let servers = settings.servers.clone();
         let made_of = (settings, roots.clone(), in_flight);
         let old = before.and_then(|before| before.find(id));
         let same = old.filter(|old| old.made_of.as_ref() == Some(&made_of));
@@ -156,14 +170,14 @@ impl Road {
             Some(same) => (same.carrier.clone(), same.progress.clone()),
             None => (Doh::start(kept.client(&made_of)?), Arc::default()),
         };
-        Ok(Self { id, domains, carrier, progress, made_of: Some(made_of) })
+        Ok(Self { id, domains, carrier, progress, servers, made_of: Some(made_of) })
     }
 
     fn with_carrier(plan: Plan, carrier: Arc<dyn Carrier>, before: Option<&Roads>) -> Self {
-        let Plan { id, domains, .. } = plan;
+        let Plan { id, domains, settings, .. } = plan;
         let old = before.and_then(|before| before.find(id));
         let progress = old.map_or_else(Arc::default, |old| old.progress.clone());
-        Self { id, domains, carrier, progress, made_of: None }
+        Self { id, domains, carrier, progress, servers: settings.servers, made_of: None }
     }
 }
 

@@ -146,6 +146,15 @@ impl Lab {
         self.server.reload(parse(&self.preamble, toml)).await.expect("it is taken over");
     }
 
+    /// Gives the running server other upstreams in place of its own.
+    pub(crate) async fn reload_with(&self, upstreams: &[&Running]) {
+        let [all, own] = [upstreams.to_vec(), self.upstreams.iter().collect()]
+            .map(|upstreams| format!("upstream.servers = {:?}", urls(&upstreams)));
+        assert!(self.preamble.contains(&own));
+        let config = parse(&self.preamble.replace(&own, &all), "");
+        self.server.reload(config).await.expect("it is taken over");
+    }
+
     /// Gets a page of the metrics listener: status and body.
     pub(crate) async fn get_metrics(&self, path: &str) -> (u16, String) {
         let address = self.server.addresses().metrics.expect("it listens");
@@ -167,9 +176,13 @@ pub(crate) fn list(name: &str, lines: &[&str]) -> String {
     format!("[[lists]]\nname = '{name}'\ninline = {lines:?}\n")
 }
 
+fn urls(upstreams: &[&Running]) -> Vec<String> {
+    upstreams.iter().map(|upstream| upstream.url()).collect()
+}
+
 /// The keys that every lab sets, in dotted form so that tests can add to the same sections.
 fn preamble(upstreams: &[Running], directory: &TempDir, keeps_data: bool, host: &str) -> String {
-    let urls: Vec<String> = upstreams.iter().map(Running::url).collect();
+    let urls = urls(&upstreams.iter().collect::<Vec<_>>());
     // Nobody listens on the discard port: a lab without upstream has one that cannot be reached.
     let urls = if urls.is_empty() { vec!["https://127.0.0.1:9/dns-query".into()] } else { urls };
     let ca = directory.path().join("ca.pem");
