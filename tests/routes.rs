@@ -219,8 +219,15 @@ fn explain_status_and_check_tell_routes_and_their_servers() {
     }
     let (status, _) = daemon.json(&["status"]);
     let domains = json!(["cluster.local", "10.in-addr.arpa"]);
-    assert_eq!(status["upstreams"][0]["domains"], json!([]));
+    assert_eq!(status["upstreams"][0]["domains"], json!(["."]));
     assert_eq!(status["upstreams"][1]["domains"], domains);
+    let (rows, _) = daemon.json(&["upstream", "status"]);
+    for place in [0, 1] {
+        assert_eq!(rows[place]["domains"], status["upstreams"][place]["domains"]);
+    }
+    let (page, _) = daemon.text(&["status"]);
+    assert!(page.contains("https://127.0.0.1:9/dns-query is untried"), "{page}");
+    assert!(page.contains(":8/dns-query for cluster.local, 10.in-addr.arpa is"), "{page}");
     let (check, _) = daemon.json(&["check"]);
     let servers = json!(["https://127.0.0.1:8/dns-query"]);
     assert_eq!(check["routes"], json!([{ "domains": domains, "servers": servers }]));

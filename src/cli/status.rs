@@ -61,7 +61,8 @@ fn shares(queries: &Queries) -> String {
 /// How an upstream does, in a line.
 fn health(upstream: &Upstream) -> String {
     let Upstream { server, domains, state, answered, failed, .. } = upstream;
-    let mut text = match domains.is_empty() {
+    let is_for_all = domains.iter().all(|domain| domain == ".");
+    let mut text = match is_for_all {
         true => format!("{server} is {state}"),
         false => format!("{server} for {} is {state}", domains.join(", ")),
     };

@@ -73,7 +73,7 @@ pub struct Queries {
 pub struct Upstream {
     /// Its URL.
     pub server: String,
-    /// The names that it is asked for; none: all that have no route.
+    /// The names that it is asked for; `.` stands for all that have no route.
     #[serde(default)]
     pub domains: Vec<String>,
     /// `up`, `down` or `untried`.
@@ -114,9 +114,9 @@ impl Control {
     /// How each upstream does.
     pub(super) fn upstreams(&self) -> Vec<Upstream> {
         let routes = self.pipeline.upstream.routes().into_iter();
-        let of_route = |RouteStatus { domains, servers, .. }: RouteStatus| {
-            let domains: Vec<String> = domains.iter().map(ToString::to_string).collect();
-            servers.into_iter().map(move |server| Upstream::of(server, domains.clone()))
+        let of_route = |route: RouteStatus| {
+            let domains = route.domains();
+            route.servers.into_iter().map(move |server| Upstream::of(server, domains.clone()))
         };
         routes.flat_map(of_route).collect()
     }

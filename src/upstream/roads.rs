@@ -50,7 +50,7 @@ pub struct RouteStatus {
 
 impl RouteStatus {
     /// The names that it is for, as words; `.` stands for all that have no other.
-    pub(super) fn domains(&self) -> Vec<String> {
+    pub(crate) fn domains(&self) -> Vec<String> {
         match &self.domains[..] {
             [] => vec![".".to_owned()],
             domains => domains.iter().map(ToString::to_string).collect(),
