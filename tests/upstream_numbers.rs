@@ -103,7 +103,7 @@ async fn t56_queries_that_join_another_are_counted() {
 #[tokio::test]
 async fn a_reload_keeps_what_was_counted_of_a_server_that_stays() {
     let fake = Fake::new().a("www.example", [192, 0, 2, 1]);
-    let lab = Lab::builder().upstream(fake).start().await;
+    let lab = Lab::builder().upstream(fake).with_data_dir().start().await;
     lab.ask("www.example", "A").await;
 
     // Another timeout needs another client, with other connections.
@@ -113,6 +113,8 @@ async fn a_reload_keeps_what_was_counted_of_a_server_that_stays() {
     assert_eq!(of_first(&lab, "queries_total", ",outcome=\"good\"").await, 2);
     assert_eq!(of_first(&lab, "answered_total", "").await, 2);
     assert_eq!(of_first(&lab, "connects_total", ",result=\"ok\",family=\"ipv4\"").await, 2);
+    let rows = lab.get_json("/api/v1/upstreams", &lab.log_in().await).await;
+    assert_eq!((&rows[0]["connects"], &rows[0]["answered"]), (&2.into(), &2.into()));
 }
 
 #[tokio::test]

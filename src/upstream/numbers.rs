@@ -110,6 +110,18 @@ impl Numbers {
         self.outcomes.values()
     }
 
+    /// Connections opened.
+    pub(super) fn connected(&self) -> u64 {
+        let [over_ipv4, over_ipv6, ..] = self.connects.values();
+        over_ipv4 + over_ipv6
+    }
+
+    /// Queries sent because another server was slow.
+    pub(super) fn hedged(&self) -> u64 {
+        let [_, hedges, ..] = self.sends.values();
+        hedges
+    }
+
     fn note(&self, event: &Event<'_>, now: Instant) {
         match event {
             Event::Sent(kind) => {

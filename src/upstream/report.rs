@@ -102,7 +102,7 @@ impl ServerReport {
             state: state(status.health).to_owned(),
             breaker: breaker(status.breaker).to_owned(),
             connections: status.open_connections,
-            connects: status.connects,
+            connects: numbers.map_or(status.connects, Numbers::connected),
             round_trip_ms: status.round_trip.map(milliseconds),
             p95_ms: status.slow_round_trip.map(milliseconds),
             in_flight: status.in_flight,
@@ -111,7 +111,7 @@ impl ServerReport {
             sent: numbers.map_or(good + failed, |numbers| numbers.sends.sum()),
             answered: good + unhelpful,
             failed,
-            hedges: status.hedges,
+            hedges: numbers.map_or(status.hedges, Numbers::hedged),
             hedge_wins: numbers.map_or(0, |numbers| load(&numbers.hedge_wins)),
             last_error: status.last_error,
             next_step: status.next_step.map(str::to_owned),
@@ -191,13 +191,29 @@ fn milliseconds(time: Duration) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use doh_client::Client;
+    use doh_client::{Client, Event, SendKind};
 
     use super::*;
+    use crate::upstream::numbers::Register;
 
     fn untried() -> ServerStatus {
         let server = "https://192.0.2.1/q".parse().unwrap();
         Client::builder().server(server).build().unwrap().status().remove(0)
+    }
+
+    #[tokio::test]
+    async fn a_client_that_is_new_goes_on_where_the_one_before_has_stopped() {
+        let register = Register::new();
+        let watch = register.watch(&["https://192.0.2.1/q".parse().unwrap()]);
+        for kind in [SendKind::First, SendKind::Hedge, SendKind::Retry] {
+            watch.note(0, &Event::Sent(kind));
+        }
+        watch.note(0, &Event::HedgeWon);
+
+        let numbers = register.find("https://192.0.2.1/q");
+        let report = ServerReport::new(untried(), Vec::new(), numbers.as_deref());
+
+        assert_eq!((report.sent, report.hedges, report.hedge_wins), (3, 1, 1));
     }
 
     #[tokio::test]
