@@ -134,8 +134,12 @@ impl Roads {
     /// Whether the servers of a road are still asked for the same names, so that what they say may
     /// be remembered. Those of `upstream.servers` are known by the same number, whoever they are.
     pub(super) fn has_servers_of(&self, road: &Road) -> bool {
-        let is_among = |now: &Arc<Road>| road.servers.iter().all(|old| now.servers.contains(old));
-        self.find(road.id).is_none_or(is_among)
+        let has_them = |now: &Arc<Road>| {
+            // Each flight asks this when it lands, and most land where they took off.
+            let is_same = std::ptr::eq(now.as_ref(), road);
+            is_same || road.servers.iter().all(|server| now.servers.contains(server))
+        };
+        self.find(road.id).is_none_or(has_them)
     }
 
     /// The same for all roads of other settings.
@@ -274,5 +278,31 @@ mod tests {
         let toml = "upstream.timeout = '1s'";
         roads(toml, Some(&first));
         assert_eq!(progress.good(), before + 1, "all that was remembered ends");
+    }
+
+    #[tokio::test]
+    async fn what_was_said_may_stay_as_long_as_all_who_may_have_said_it() {
+        let servers = |servers: &str| format!("upstream.servers = [{servers}]\n");
+        let new = |toml: &str, before: Option<&Roads>| {
+            let config = Config::parse(toml, &Environment::default()).unwrap();
+            Roads::new(&config, before, &Kept::new(None)).unwrap()
+        };
+        let [a, b] = ["'https://a.example/q#10.0.0.1'", "'https://10.0.0.2/q'"];
+        let both = servers(&format!("{a}, {b}"));
+        let elsewhere = a.replace("10.0.0.1", "10.0.0.3");
+
+        for (before, after, may_stay) in [
+            (both.clone(), servers(&format!("{b}, {a}")), true),
+            (servers(a), both.clone(), true),
+            (both.clone(), format!("upstream.timeout = '1s'\n{both}"), true),
+            (format!("{both}{}", route("corp", "10.0.0.1")), both.clone(), true),
+            (both.clone(), format!("{both}{}", route("corp", "10.0.0.1")), true),
+            (both, servers(a), false),
+            (servers(a), servers(b), false),
+            (servers(a), servers(&elsewhere), false),
+        ] {
+            let old = new(&before, None);
+            assert_eq!(new(&after, Some(&old)).has_servers_of_all(&old), may_stay, "{after}");
+        }
     }
 }
