@@ -3,10 +3,7 @@
 
 mod answer;
 pub(crate) mod lookup;
-mod plain;
 
-use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -25,6 +22,10 @@ use crate::server::{Protocol, Server};
 /// Time for one lookup, all resolvers together: a query that waits for it has 4.5 s, and what went
 /// wrong has to be known by then.
 pub(crate) const LOOKUP_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Time for one resolver: it is over before [`LOOKUP_TIMEOUT`] is, so that a silent resolver is told
+/// by its name.
+pub(crate) const RESOLVER_TIMEOUT: Duration = Duration::from_millis(3500);
 
 /// How long one resolver is waited for before the next is asked beside it: most answer within
 /// 100 ms, and a silent one must not cost a second.
@@ -66,10 +67,8 @@ pub(crate) enum LookupProblem {
     NoResolver,
     #[error("no bootstrap resolver answered within {0:?}")]
     Timeout(Duration),
-    #[error("bootstrap resolver {0} cannot be asked")]
-    Exchange(SocketAddr, #[source] io::Error),
-    #[error("an encrypted bootstrap resolver cannot be asked")]
-    Encrypted(#[source] Error),
+    #[error("a bootstrap resolver cannot be asked")]
+    Exchange(#[source] Error),
     #[error("the answer of a bootstrap resolver is of no use")]
     Useless(#[from] Useless),
     #[error("it has no address")]
@@ -88,11 +87,8 @@ impl Resolvers {
             if server.needs_lookup() {
                 return Err(BuildError::BootstrapByName { host: server.host().to_owned() });
             }
-            if server.protocol() == Protocol::Udp {
-                let plain = |address: &SocketAddr| -> Box<dyn Road> { Box::new(*address) };
-                roads.extend(server.addresses().iter().map(plain));
-            } else {
-                roads.push(Box::new(client(server)?));
+            for resolver in apart(server) {
+                roads.push(Box::new(client(resolver)?));
             }
         }
         Ok(Self { roads })
@@ -148,25 +144,23 @@ impl Resolvers {
     }
 }
 
-/// Plain DNS.
-impl Road for SocketAddr {
+/// Encrypted or not, a resolver is a server as any other.
+impl Road for Client {
     fn ask<'a>(&'a self, question: &'a Query, family: Family) -> Asking<'a> {
         Box::pin(async move {
-            let answer = plain::ask(*self, question).await;
-            let answer = answer.map_err(|error| LookupProblem::Exchange(*self, error))?;
+            let exchange = self.exchange(&question.wire()).await;
+            let answer = exchange.map_err(LookupProblem::Exchange)?.answer;
             Ok(family.read(question, &answer)?)
         })
     }
 }
 
-/// Whatever a client can do.
-impl Road for Client {
-    fn ask<'a>(&'a self, question: &'a Query, family: Family) -> Asking<'a> {
-        Box::pin(async move {
-            let exchange = self.exchange(&question.wire()).await;
-            let answer = exchange.map_err(LookupProblem::Encrypted)?.answer;
-            Ok(family.read(question, &answer)?)
-        })
+/// Over UDP each address is a resolver of its own: nothing is connected there that would show which
+/// of them are alive, so that they are asked beside each other.
+fn apart(server: Server) -> Vec<Server> {
+    match server.protocol() {
+        Protocol::Udp => server.by_address().collect(),
+        Protocol::Https | Protocol::H2c | Protocol::Tls | Protocol::Tcp => vec![server],
     }
 }
 

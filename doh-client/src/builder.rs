@@ -8,8 +8,8 @@ use std::time::Duration;
 use rustls::pki_types::pem;
 
 use crate::addresses::Lookups;
-use crate::bootstrap::Resolvers;
 use crate::bootstrap::lookup::AddressBook;
+use crate::bootstrap::{RESOLVER_TIMEOUT, Resolvers};
 use crate::choice::Dice;
 use crate::client::Client;
 use crate::observer::{Observer, Witness};
@@ -218,10 +218,17 @@ impl ClientBuilder {
         Ok(Lookups::new(resolvers, book))
     }
 
-    /// The same with another server and nobody to ask for it, to reach a bootstrap resolver.
+    /// The same with another server and nobody to ask for it, to reach a bootstrap resolver. The
+    /// limits of queries are not those of lookups, which go on when who wanted them has given up.
     fn with_only(&self, server: Server) -> Self {
         Self {
             servers: vec![server],
+            terms: Terms {
+                total: RESOLVER_TIMEOUT,
+                attempt: DEFAULT_ATTEMPT_TIMEOUT,
+                hedge: self.terms.hedge,
+            },
+            in_flight: IN_FLIGHT,
             bootstrap: Vec::new(),
             book: None,
             observer: None,

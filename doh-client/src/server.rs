@@ -161,6 +161,11 @@ impl Server {
         &self.tls_name
     }
 
+    /// The same once for each of its addresses, with that one alone.
+    pub(crate) fn by_address(&self) -> impl Iterator<Item = Self> {
+        self.addresses.iter().map(|address| Self { addresses: vec![*address], ..self.clone() })
+    }
+
     fn of_target(target: Target) -> Result<Self, ServerError> {
         let tls_name = ServerName::try_from(target.host.clone())
             .map_err(|_| ServerError::Host { found: target.host.clone() })?;

@@ -1,5 +1,7 @@
 //! Servers by name, found by resolvers at addresses: real datagrams, streams and connections.
 
+mod resolvers;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +11,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::dns::{self, Dns};
-use crate::fake::{Act, Fake, clients_of, refusing};
+use crate::fake::{Act, Fake, clients_of};
 use crate::query;
 use crate::resolver::{Conduct, Resolver};
 
@@ -35,7 +36,7 @@ async fn a_server_by_name_is_found_whatever_a_resolver_does_to_its_datagrams() {
         Conduct::Truncate,
         Conduct::LoseFirst,
         Conduct::Forge(1),
-        Conduct::Forge(20),
+        Conduct::Forge(9),
     ] {
         let (fake, resolver) = (Fake::start([Act::Answer]).await, Resolver::start(conduct).await);
         let client = client_of(&fake, &[&resolver]).build().unwrap();
@@ -52,7 +53,7 @@ async fn t32_a_family_that_is_never_answered_delays_nobody() {
 
     let exchange = client.exchange(&query("a.test")).await.unwrap();
 
-    // Its question for AAAA is sent again after 500 ms, and given up after 3.5 s.
+    // Its question for AAAA is sent again and again, and given up after 3.5 s.
     assert!(exchange.elapsed < Duration::from_millis(450), "{:?}", exchange.elapsed);
 }
 
@@ -81,44 +82,6 @@ async fn two_servers_of_one_host_share_a_lookup() {
 
     assert_eq!(client.exchange(&query("a.test")).await.unwrap().server, 1);
     assert_eq!(resolver.asked(), 2);
-}
-
-#[tokio::test]
-async fn resolvers_may_be_encrypted_and_are_asked_first_then() {
-    let fake = Fake::start([Act::Answer]).await;
-    // It answers without any address, which is an answer all the same.
-    let encrypted = Fake::start([Act::Answer]).await;
-    let plain = Resolver::start(Conduct::Answer).await;
-    let bootstrap = format!("{}#127.0.0.1", encrypted.server());
-    let client = client_of(&fake, &[&plain]).bootstrap(bootstrap.parse().unwrap()).build().unwrap();
-
-    let error = client.exchange(&query("a.test")).await.unwrap_err();
-
-    assert!(error.to_string().contains("it has no address"), "{error}");
-    assert_eq!((encrypted.seen().len(), plain.asked()), (2, 0));
-}
-
-#[tokio::test]
-async fn resolvers_may_speak_tls_or_tcp() {
-    for resolver in [Dns::tls([dns::Act::Answer]).await, Dns::tcp([dns::Act::Answer]).await] {
-        let fake = Fake::start([Act::Answer]).await;
-        let client = client_of(&fake, &[]).bootstrap(resolver.server()).build().unwrap();
-
-        let error = client.exchange(&query("a.test")).await.unwrap_err();
-
-        assert!(error.to_string().contains("it has no address"), "{error}");
-        assert_eq!(resolver.seen().len(), 2, "one question for each family");
-    }
-}
-
-#[tokio::test]
-async fn an_encrypted_resolver_that_cannot_be_reached_is_passed_over() {
-    let fake = Fake::start([Act::Answer]).await;
-    let plain = Resolver::start(Conduct::Answer).await;
-    let encrypted = format!("{}#127.0.0.1", refusing().await);
-    let client = client_of(&fake, &[&plain]).bootstrap(encrypted.parse().unwrap()).build().unwrap();
-
-    assert!(client.exchange(&query("a.test")).await.is_ok());
 }
 
 /// Failure story 11: one upstream that could not be resolved held up all of them.
@@ -177,17 +140,6 @@ async fn resolvers_that_were_dead_and_come_back_are_heard() {
 
     let answered = async { while client.exchange(&query("a.test")).await.is_err() {} };
     assert!(timeout(Duration::from_secs(10), answered).await.is_ok());
-}
-
-#[tokio::test]
-async fn a_resolver_that_is_flooded_with_forgeries_is_not_believed() {
-    let (fake, resolver) =
-        (Fake::start([Act::Answer]).await, Resolver::start(Conduct::Forge(100)).await);
-    let client = client_of(&fake, &[&resolver]).build().unwrap();
-
-    let error = client.exchange(&query("a.test")).await.unwrap_err().to_string();
-
-    assert!(error.contains("too many datagrams that answer nothing"), "{error}");
 }
 
 /// A book with one page.

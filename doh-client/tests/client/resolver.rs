@@ -64,6 +64,11 @@ impl Resolver {
         format!("udp://{}", self.address).parse().expect("an address is good")
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Does this from now on.
     pub(crate) fn becomes(&self, conduct: Conduct) {
         *self.conduct.lock().expect("no test panics with it") = conduct;
@@ -106,11 +111,16 @@ async fn serve_udp(socket: UdpSocket, conduct: Arc<Mutex<Conduct>>, asked: Arc<A
 
 async fn serve_tcp(listener: TcpListener) {
     while let Ok((mut stream, _)) = listener.accept().await {
-        let mut question = vec![0; stream.read_u16().await.expect("a length").into()];
-        stream.read_exact(&mut question).await.expect("a question");
-        let answer = answer_to(&question);
-        let length = u16::try_from(answer.len()).expect("a short answer");
-        let _ = stream.write_all(&[&length.to_be_bytes(), answer.as_slice()].concat()).await;
+        tokio::spawn(async move {
+            while let Ok(length) = stream.read_u16().await {
+                let mut question = vec![0; length.into()];
+                stream.read_exact(&mut question).await.expect("a question");
+                let answer = answer_to(&question);
+                let length = u16::try_from(answer.len()).expect("a short answer");
+                let _ =
+                    stream.write_all(&[&length.to_be_bytes(), answer.as_slice()].concat()).await;
+            }
+        });
     }
 }
 
