@@ -3,10 +3,8 @@
 
 mod answer;
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use doh_client::{Client, Server};
@@ -22,6 +20,7 @@ pub(crate) use answer::{framed, name_of, reply};
 use answer::{answers, strays};
 
 use crate::fake::{NAME, acceptor, clients_of};
+use crate::stage::Stage;
 
 /// What a server does with one query.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +51,8 @@ pub(crate) enum Act {
     Reset,
     /// Answers and closes the connection.
     AnswerThenClose,
+    /// Answers, and closes the connection after so many queries.
+    AnswerUpTo(usize),
     /// Answers, and resets the connection.
     AnswerThenReset,
     /// Stops reading and writing, as a path does that went dead.
@@ -72,7 +73,7 @@ const TRICKLE: Duration = Duration::from_millis(200);
 pub(crate) struct Dns {
     scheme: &'static str,
     address: SocketAddr,
-    stage: Arc<Stage>,
+    stage: Arc<Stage<Act, Seen>>,
     /// Keeps its port, so that nobody else listens there.
     _refusing: Option<TcpSocket>,
 }
@@ -84,28 +85,10 @@ pub(crate) struct Seen {
     pub(crate) message: Vec<u8>,
 }
 
-/// What the tasks of one server share.
-struct Stage {
-    script: Mutex<VecDeque<Act>>,
-    seen: Mutex<Vec<Seen>>,
-    connections: AtomicUsize,
-    /// Closes those connections that were accepted since the last time.
-    close: Mutex<watch::Sender<()>>,
-    /// Queries that a connection may carry.
-    limit: usize,
-}
-
 impl Dns {
     /// Starts a server that does one act a query; the last one goes for all that follow.
     pub(crate) async fn tcp(script: impl IntoIterator<Item = Act>) -> Self {
         Self::stream("tcp", listener().await, script, None)
-    }
-
-    /// Starts a server that closes each connection after so many answers.
-    pub(crate) async fn tcp_with_limit(limit: usize) -> Self {
-        let mut dns = Stage::of([Act::Answer]);
-        dns.limit = limit;
-        Self::staged("tcp", listener().await, dns, None)
     }
 
     /// Starts a server that needs no ALPN and offers none.
@@ -153,17 +136,8 @@ impl Dns {
         script: impl IntoIterator<Item = Act>,
         tls: Option<TlsAcceptor>,
     ) -> Self {
-        Self::staged(scheme, listener, Stage::of(script), tls)
-    }
-
-    fn staged(
-        scheme: &'static str,
-        listener: TcpListener,
-        stage: Stage,
-        tls: Option<TlsAcceptor>,
-    ) -> Self {
         let address = listener.local_addr().expect("a bound socket has an address");
-        let stage = Arc::new(stage);
+        let stage = Arc::new(Stage::of(script));
         tokio::spawn(accept(listener, Arc::clone(&stage), tls));
         Self { scheme, address, stage, _refusing: None }
     }
@@ -185,26 +159,22 @@ impl Dns {
 
     /// The queries so far.
     pub(crate) fn seen(&self) -> Vec<Seen> {
-        self.stage.seen.lock().expect("no test panics with it").clone()
+        self.stage.seen()
     }
 
     /// The connections so far, TLS handshake included.
     pub(crate) fn connections(&self) -> usize {
-        self.stage.connections.load(Ordering::Relaxed)
+        self.stage.connections()
     }
 
-    /// Closes every connection and waits until that is done. One that is accepted meanwhile stays:
-    /// to wait for that, too, would be to wait for ever.
+    /// Closes every connection and waits until that is done; one that is accepted meanwhile stays.
     pub(crate) async fn close_connections(&self) {
-        let close = std::mem::take(&mut *self.stage.close());
-        close.send_replace(());
-        close.closed().await;
+        self.stage.close_connections().await;
     }
 
     /// Waits until no connection is left.
     pub(crate) async fn connections_closed(&self) {
-        let close = self.stage.close().clone();
-        close.closed().await;
+        self.stage.connections_closed().await;
     }
 }
 
@@ -231,34 +201,10 @@ async fn same_port() -> (TcpSocket, UdpSocket) {
     }
 }
 
-impl Stage {
-    fn close(&self) -> MutexGuard<'_, watch::Sender<()>> {
-        self.close.lock().expect("no test panics with it")
-    }
-
-    fn of(script: impl IntoIterator<Item = Act>) -> Self {
-        Self {
-            script: Mutex::new(script.into_iter().collect()),
-            seen: Mutex::default(),
-            connections: AtomicUsize::new(0),
-            close: Mutex::default(),
-            limit: usize::MAX,
-        }
-    }
-
-    fn see(&self, from: SocketAddr, message: &[u8]) -> Act {
-        let seen = Seen { from, message: message.to_vec() };
-        self.seen.lock().expect("no test panics with it").push(seen);
-        let mut script = self.script.lock().expect("no test panics with it");
-        if script.len() > 1 { script.pop_front() } else { script.front().copied() }
-            .expect("a script has one act or more")
-    }
-}
-
-async fn accept(listener: TcpListener, stage: Arc<Stage>, tls: Option<TlsAcceptor>) {
+async fn accept(listener: TcpListener, stage: Arc<Stage<Act, Seen>>, tls: Option<TlsAcceptor>) {
     while let Ok((tcp, from)) = listener.accept().await {
         let (stage, tls) = (Arc::clone(&stage), tls.clone());
-        let closing = stage.close().subscribe();
+        let closing = stage.closing();
         tokio::spawn(async move {
             tcp.set_nodelay(true).expect("a fresh connection takes options");
             let Some(tls) = tls else { return serve(tcp, from, stage, closing).await };
@@ -290,18 +236,18 @@ impl Wire for tokio_rustls::server::TlsStream<TcpStream> {
 async fn serve(
     mut wire: impl Wire,
     from: SocketAddr,
-    stage: Arc<Stage>,
+    stage: Arc<Stage<Act, Seen>>,
     mut closing: watch::Receiver<()>,
 ) {
-    stage.connections.fetch_add(1, Ordering::Relaxed);
+    stage.note_connection();
     let mut held = Vec::new();
-    for _ in 0..stage.limit {
+    for number in 1.. {
         let query = tokio::select! {
             query = read(&mut wire) => query,
             _ = closing.changed() => return,
         };
         let Some(query) = query else { return };
-        let act = stage.see(from, &query);
+        let act = see(&stage, from, &query);
         match act {
             Act::Hold => held.push(framed(&reply(act, &query))),
             Act::Hang => {}
@@ -336,7 +282,18 @@ async fn serve(
         if let Act::Part(_) | Act::AnswerThenClose | Act::AnswerThenReset = act {
             return;
         }
+        if let Act::AnswerUpTo(limit) = act
+            && number >= limit
+        {
+            return;
+        }
     }
+}
+
+/// Takes down a query; returns what to do with it.
+fn see(stage: &Stage<Act, Seen>, from: SocketAddr, message: &[u8]) -> Act {
+    stage.see(Seen { from, message: message.to_vec() });
+    stage.next_act()
 }
 
 async fn read(wire: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
@@ -346,11 +303,11 @@ async fn read(wire: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
     Some(query)
 }
 
-async fn serve_datagrams(socket: UdpSocket, stage: Arc<Stage>) {
+async fn serve_datagrams(socket: UdpSocket, stage: Arc<Stage<Act, Seen>>) {
     let (mut room, mut held) = (vec![0; 65_535], Vec::new());
     while let Ok((length, from)) = socket.recv_from(&mut room).await {
         let query = &room[..length];
-        let act = stage.see(from, query);
+        let act = see(&stage, from, query);
         let answer = reply(act, query);
         match act {
             Act::Hang => continue,

@@ -1,11 +1,9 @@
 //! A script goes in, a DoH server that follows it runs on a loopback port. It is made of the bare
 //! `h2` crate, so that it can break HTTP/2 in ways no well-behaved server does.
 
-use std::collections::VecDeque;
 use std::future::pending;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,6 +19,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
+
+use crate::stage::Stage;
 
 /// The name in the certificates of the fakes.
 pub(crate) const NAME: &str = "dns.test";
@@ -92,7 +92,7 @@ pub(crate) const TRUNCATED: Act = Act::Flags([0x83, 0x80]);
 /// A scripted server. It stops with the runtime of its test.
 pub(crate) struct Fake {
     address: SocketAddr,
-    stage: Arc<Stage>,
+    stage: Arc<Stage<Act, Seen>>,
 }
 
 /// A request as a fake saw it.
@@ -102,15 +102,6 @@ pub(crate) struct Seen {
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
-}
-
-/// What the tasks of one fake share.
-struct Stage {
-    script: Mutex<VecDeque<Act>>,
-    seen: Mutex<Vec<Seen>>,
-    connections: AtomicUsize,
-    /// Closes those connections that were accepted since the last time.
-    close: Mutex<watch::Sender<()>>,
 }
 
 impl Fake {
@@ -127,12 +118,7 @@ impl Fake {
     async fn with(script: impl IntoIterator<Item = Act>, protocol: &[u8]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
-        let stage = Arc::new(Stage {
-            script: Mutex::new(script.into_iter().collect()),
-            seen: Mutex::default(),
-            connections: AtomicUsize::new(0),
-            close: Mutex::default(),
-        });
+        let stage = Arc::new(Stage::of(script));
         tokio::spawn(accept(listener, Arc::clone(&stage), acceptor(protocol)));
         Self { address, stage }
     }
@@ -154,26 +140,22 @@ impl Fake {
 
     /// The requests so far.
     pub(crate) fn seen(&self) -> Vec<Seen> {
-        self.stage.seen.lock().expect("no test panics with it").clone()
+        self.stage.seen()
     }
 
     /// The connections so far, TLS handshake included.
     pub(crate) fn connections(&self) -> usize {
-        self.stage.connections.load(Ordering::Relaxed)
+        self.stage.connections()
     }
 
-    /// Closes every connection and waits until that is done. One that is accepted meanwhile stays:
-    /// to wait for that, too, would be to wait for ever.
+    /// Closes every connection and waits until that is done; one that is accepted meanwhile stays.
     pub(crate) async fn close_connections(&self) {
-        let close = std::mem::take(&mut *self.stage.close());
-        close.send_replace(());
-        close.closed().await;
+        self.stage.close_connections().await;
     }
 
     /// Waits until no connection is left.
     pub(crate) async fn connections_closed(&self) {
-        let close = self.stage.close().clone();
-        close.closed().await;
+        self.stage.connections_closed().await;
     }
 }
 
@@ -211,9 +193,9 @@ pub(crate) fn acceptor(protocol: &[u8]) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config))
 }
 
-async fn accept(listener: TcpListener, stage: Arc<Stage>, tls: TlsAcceptor) {
+async fn accept(listener: TcpListener, stage: Arc<Stage<Act, Seen>>, tls: TlsAcceptor) {
     while let Ok((tcp, _)) = listener.accept().await {
-        let (stage, closing) = (Arc::clone(&stage), stage.close().subscribe());
+        let (stage, closing) = (Arc::clone(&stage), stage.closing());
         tokio::spawn(serve(tcp, stage, closing, tls.clone()));
     }
 }
@@ -221,12 +203,12 @@ async fn accept(listener: TcpListener, stage: Arc<Stage>, tls: TlsAcceptor) {
 /// Runs one connection; what an act does to all of it comes back over a channel.
 async fn serve(
     tcp: TcpStream,
-    stage: Arc<Stage>,
+    stage: Arc<Stage<Act, Seen>>,
     mut closing: watch::Receiver<()>,
     tls: TlsAcceptor,
 ) {
     let Ok(tls) = tls.accept(tcp).await else { return };
-    stage.connections.fetch_add(1, Ordering::Relaxed);
+    stage.note_connection();
     let Ok(mut connection) = h2::server::handshake(tls).await else { return };
     let (tell, mut told) = mpsc::channel(1);
     loop {
@@ -253,11 +235,11 @@ async fn perform(
     act: Act,
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
-    stage: Arc<Stage>,
+    stage: Arc<Stage<Act, Seen>>,
     tell: mpsc::Sender<Act>,
 ) {
     let is_post = request.method() == Method::POST;
-    let query = stage.see(request).await;
+    let query = see(&stage, request).await;
     match act {
         Act::Reset => respond.send_reset(Reason::INTERNAL_ERROR),
         Act::Hang => pending().await,
@@ -344,30 +326,18 @@ fn query_of(uri: &Uri) -> Vec<u8> {
     bytes
 }
 
-impl Stage {
-    fn close(&self) -> MutexGuard<'_, watch::Sender<()>> {
-        self.close.lock().expect("no test panics with it")
+/// Takes down a request; returns its query.
+async fn see(stage: &Stage<Act, Seen>, request: Request<RecvStream>) -> Vec<u8> {
+    let (head, mut stream) = request.into_parts();
+    let mut body = Vec::new();
+    while let Some(Ok(chunk)) = stream.data().await {
+        body.extend_from_slice(&chunk);
+        let _ = stream.flow_control().release_capacity(chunk.len());
     }
-
-    fn next_act(&self) -> Act {
-        let mut script = self.script.lock().expect("no test panics with it");
-        if script.len() > 1 { script.pop_front() } else { script.front().copied() }
-            .expect("a script has one act or more")
+    if head.method == Method::GET {
+        body = query_of(&head.uri);
     }
-
-    async fn see(&self, request: Request<RecvStream>) -> Vec<u8> {
-        let (head, mut stream) = request.into_parts();
-        let mut body = Vec::new();
-        while let Some(Ok(chunk)) = stream.data().await {
-            body.extend_from_slice(&chunk);
-            let _ = stream.flow_control().release_capacity(chunk.len());
-        }
-        if head.method == Method::GET {
-            body = query_of(&head.uri);
-        }
-        let seen =
-            Seen { method: head.method, uri: head.uri, headers: head.headers, body: body.clone() };
-        self.seen.lock().expect("no test panics with it").push(seen);
-        body
-    }
+    let (method, uri, headers) = (head.method, head.uri, head.headers);
+    stage.see(Seen { method, uri, headers, body: body.clone() });
+    body
 }

@@ -21,6 +21,7 @@ mod pace;
 mod raw;
 mod relay;
 mod soak;
+mod stage;
 mod streams;
 mod stream;
 mod trust;

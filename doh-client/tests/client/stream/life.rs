@@ -237,7 +237,7 @@ async fn the_connection_is_closed_with_the_last_client() {
 #[tokio::test]
 async fn a_server_that_closes_after_a_hundred_answers_costs_none_of_ten_thousand() {
     for at_once in [100, 250] {
-        let dns = Dns::tcp_with_limit(100).await;
+        let dns = Dns::tcp([Act::AnswerUpTo(100)]).await;
         let ends = Arc::new(Ends::default());
         let builder = clients_of([]).server(dns.server()).hedge(Hedge::Off);
         let client = builder.observer(Arc::<Ends>::clone(&ends)).build().unwrap();
