@@ -1,8 +1,6 @@
 //! A server goes in, an open connection to one of its addresses comes out. Kept apart because this
 //! is all the network a new connection needs, and it ends within one budget.
 
-mod order;
-
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,13 +15,13 @@ use tracing::warn;
 use crate::addresses::Addresses;
 use crate::error::{Cause, Failure};
 use crate::observer::{Connected, Event, Tls as Agreed, Witness};
+use crate::order::Order;
 use crate::proxy::{Proxy, Target};
 use crate::request::Template;
 use crate::server::{Protocol, Server};
 use crate::tls::{self, Keys, Tls};
 use crate::transport::{Link, http, stream};
 use crate::wire::Wire;
-use order::Order;
 
 /// Time for TCP, TLS and HTTP/2 together: long enough for one lost SYN (sent again after 1 s), and
 /// no longer than a query waits before another server is asked.

@@ -30,6 +30,7 @@
 //! | `pool` | the connections of a server, opened once for all who wait |
 //! | `transport` | an open connection: a query goes in, an answer comes out |
 //! | `dial`, `addresses` | where a server is dialled; TCP and TLS within one budget |
+//! | `order` | which address of a server comes first, by what failed lately |
 //! | `bootstrap` | where a name leads, asked of resolvers that are known by address |
 //! | `wire` | bytes with TLS or without, and when the last came in |
 //! | `proxy` | tunnels through a proxy, where one stands between |
@@ -58,6 +59,7 @@ mod ledger;
 mod message;
 mod metronome;
 mod observer;
+mod order;
 mod pool;
 mod proxy;
 mod race;

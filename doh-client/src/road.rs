@@ -46,6 +46,14 @@ impl Road {
         }
     }
 
+    /// Goes on as if nothing had been learned of the ways to the server: they may be others now.
+    pub(crate) fn network_changed(&self) {
+        match self {
+            Self::Pooled(pool) => pool.network_changed(),
+            Self::Datagrams(datagrams) => datagrams.network_changed(),
+        }
+    }
+
     /// The connections, which a server that is asked with datagrams has too.
     pub(crate) fn pool(&self) -> &Arc<Pool> {
         match self {

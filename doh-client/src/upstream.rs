@@ -85,7 +85,7 @@ impl Upstream {
     }
 
     pub(crate) fn network_changed(&self) {
-        self.road.pool().network_changed();
+        self.road.network_changed();
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {

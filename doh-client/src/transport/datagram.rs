@@ -65,6 +65,11 @@ impl Datagrams {
         &self.pool
     }
 
+    pub(crate) fn network_changed(&self) {
+        self.habits().forget_paths();
+        self.pool.network_changed();
+    }
+
     /// Asks the first address that can be reached, and over TCP if the answer does not fit.
     pub(crate) async fn exchange(&self, query: &Query) -> Result<(Received, Duration), Failure> {
         if query.wire().len() > MAX_QUERY {
@@ -82,9 +87,14 @@ impl Datagrams {
 
     async fn ask_any(&self, query: &Query) -> Result<(Bytes, Duration), Failure> {
         let mut last = None;
-        for address in self.addresses.list().await?.iter() {
+        let given = self.addresses.list().await?;
+        let sorted = self.habits().sort(given, Instant::now());
+        for address in sorted.iter() {
             match self.ask(*address, query).await {
-                Err(failure @ Failure::Connect { .. }) => last = Some(failure),
+                Err(failure @ Failure::Connect { .. }) => {
+                    self.habits().note_failure(*address, Instant::now());
+                    last = Some(failure);
+                }
                 outcome => return outcome,
             }
         }
@@ -96,6 +106,7 @@ impl Datagrams {
     async fn ask(&self, address: SocketAddr, query: &Query) -> Result<(Bytes, Duration), Failure> {
         let unreachable = |error| Failure::Connect { address, cause: Arc::new(error) };
         let mut sending = Sending {
+            address,
             socket: open(address).await.map_err(unreachable)?,
             disguise: Disguise::new(query, self.habits().is_mixing()).map_err(unreachable)?,
             times: 0,
@@ -125,13 +136,15 @@ impl Datagrams {
                 biased;
                 heard = sending.hear() => match heard? {
                     Heard::Answer(body) => {
-                        self.habits().note_echo();
+                        self.habits().note_echo(sending.address, Instant::now());
                         return Ok(body);
                     }
                     Heard::OtherCase => self.note_other_case(sending).await?,
                     Heard::Nothing => {}
                 },
                 () = &mut alarm, if is_patient => {
+                    // Whoever asks next, be it for this very query, asks another address first.
+                    self.habits().note_silence(sending.address, asked, Instant::now());
                     self.repeat(sending).await?;
                     pause *= 2;
                     alarm.as_mut().reset(Instant::now() + pause);
@@ -165,6 +178,7 @@ impl Datagrams {
 
 /// One query on its way, as often as it takes.
 struct Sending<'a> {
+    address: SocketAddr,
     socket: UdpSocket,
     disguise: Disguise<'a>,
     times: u32,

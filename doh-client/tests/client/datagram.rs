@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use doh_client::{Client, Error, Event, Failure, Observer, Protocol, SendKind};
+use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -15,6 +16,9 @@ use crate::{answer, ask_at_once, query};
 
 /// A name with so many letters that random case never leaves all as they are.
 const LETTERS: &str = "a-name-with-many-letters-in-many-labels.of-one.domain.test";
+
+/// Time for an attempt: a datagram is sent again within it, after 400 ms.
+const ATTEMPT: Duration = Duration::from_millis(600);
 
 /// Counts what is sent again.
 #[derive(Default)]
@@ -266,6 +270,41 @@ async fn t30_a_port_where_nobody_listens_is_passed_over_at_once() {
         panic!("nobody listens there");
     };
     assert!(matches!(failures[0].failure, Failure::Connect { .. }), "{}", failures[0]);
+}
+
+/// A silent socket, and a client of a server which stands there and, behind that, at this one.
+async fn behind_a_silent_address(dns: &Dns) -> (UdpSocket, Client) {
+    let port = dns.server().port();
+    let silent = UdpSocket::bind(("127.0.0.2", port)).await.expect("a free port");
+    let url = format!("udp://dns.test:{port}#127.0.0.2,127.0.0.1");
+    let builder = Client::builder().server(url.parse().expect("a good URL"));
+    let client = builder.attempt_timeout(ATTEMPT).build().expect("a server makes a client");
+    (silent, client)
+}
+
+#[tokio::test]
+async fn t31_an_address_that_swallows_every_datagram_delays_one_query_and_not_all() {
+    let dns = Dns::udp([Act::Answer]).await;
+    let (_silent, client) = behind_a_silent_address(&dns).await;
+
+    let first = client.exchange(&query("a.test")).await.unwrap();
+    let second = client.exchange(&query("b.test")).await.unwrap();
+
+    assert!(first.elapsed >= ATTEMPT && first.elapsed < ATTEMPT * 3, "{:?}", first.elapsed);
+    assert!(second.elapsed < Duration::from_millis(390), "{:?}", second.elapsed);
+    assert_eq!((dns.seen().len(), client.status()[0].failed), (2, 0));
+}
+
+#[tokio::test]
+async fn addresses_are_asked_in_their_order_again_once_the_network_has_changed() {
+    let dns = Dns::udp([Act::Answer]).await;
+    let (_silent, client) = behind_a_silent_address(&dns).await;
+    client.exchange(&query("a.test")).await.unwrap();
+
+    client.network_changed();
+    let second = client.exchange(&query("b.test")).await.unwrap();
+
+    assert!(second.elapsed >= ATTEMPT, "{:?}", second.elapsed);
 }
 
 #[tokio::test]

@@ -17,21 +17,27 @@ const MAX_FAILURES: usize = 64;
 
 /// What failed lately.
 #[derive(Default)]
-pub(super) struct Order {
+pub(crate) struct Order {
     failures: VecDeque<(SocketAddr, Instant)>,
 }
 
 impl Order {
+    /// Whether nothing has failed, as far as is remembered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.failures.is_empty()
+    }
+
     /// The order to dial these in.
-    pub(super) fn sort(&self, addresses: &[SocketAddr], now: Instant) -> Vec<SocketAddr> {
+    pub(crate) fn sort(&self, addresses: &[SocketAddr], now: Instant) -> Vec<SocketAddr> {
         let mut sorted = interleave(addresses);
         // Stable, and whatever did not fail comes first; then what failed the longest ago.
         sorted.sort_by_key(|address| self.failed_at(*address, now));
         sorted
     }
 
-    /// Notes that an address did not connect, or was overtaken by one that had a later start.
-    pub(super) fn note_failure(&mut self, address: SocketAddr, now: Instant) {
+    /// Notes that an address did not connect, was overtaken by one that had a later start, or said
+    /// nothing.
+    pub(crate) fn note_failure(&mut self, address: SocketAddr, now: Instant) {
         self.note_success(address);
         if self.failures.len() == MAX_FAILURES {
             self.failures.pop_front();
@@ -40,7 +46,7 @@ impl Order {
     }
 
     /// Notes that a server was found at an address.
-    pub(super) fn note_success(&mut self, address: SocketAddr) {
+    pub(crate) fn note_success(&mut self, address: SocketAddr) {
         self.failures.retain(|(failed, _)| *failed != address);
     }
 
