@@ -23,6 +23,9 @@ const IDLE_CONNECTION: usize = 2048;
 /// keeps for the next time.
 const SLACK: usize = 1024 * 1024;
 
+/// Most octets that a server without lists and clients holds; hashing a password takes 19 MiB.
+const AT_REST: usize = 14 << 20;
+
 /// The policy of threads that run only when no other wants to (sched(7)).
 const SCHED_IDLE: u32 = 5;
 
@@ -95,8 +98,17 @@ impl Program {
 
     /// Resident memory in octets.
     fn memory(&self) -> usize {
+        self.told_memory("VmRSS:")
+    }
+
+    /// Resident memory in octets that is not of a file.
+    fn own_memory(&self) -> usize {
+        self.told_memory("RssAnon:")
+    }
+
+    fn told_memory(&self, title: &str) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(title)).unwrap();
         line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
     }
 
@@ -247,6 +259,20 @@ fn out_of_descriptors_the_longest_idle_connections_make_room() {
     assert!(program.comes_to_say("connections cannot be taken"));
     assert!(program.comes_to_block("one.example"));
     drop(idle);
+}
+
+#[test]
+fn the_memory_that_hashing_the_first_password_took_is_given_back() {
+    let mut with_admin = Command::new(env!("CARGO_BIN_EXE_dnsward"));
+    with_admin.env("DNSWARD__ADMIN__LISTEN", "127.0.0.1:0");
+    let program = Program::start_as(with_admin);
+    // The thread that hashed ends after ten seconds.
+    let started = Instant::now();
+    while program.own_memory() >= AT_REST {
+        assert!(started.elapsed() < PATIENCE, "{} octets", program.own_memory());
+        std::thread::yield_now();
+    }
+    assert!(program.comes_to_block("one.example"));
 }
 
 #[test]
