@@ -266,7 +266,6 @@ fn the_memory_that_hashing_the_first_password_took_is_given_back() {
     let mut with_admin = Command::new(env!("CARGO_BIN_EXE_dnsward"));
     with_admin.env("DNSWARD__ADMIN__LISTEN", "127.0.0.1:0");
     let program = Program::start_as(with_admin);
-    // The thread that hashed ends after ten seconds.
     let started = Instant::now();
     while program.own_memory() >= AT_REST {
         assert!(started.elapsed() < PATIENCE, "{} octets", program.own_memory());

@@ -5,6 +5,7 @@ mod wishes;
 use std::{
     future::pending,
     pin::{Pin, pin},
+    time::Duration,
 };
 
 use tokio::runtime::Builder;
@@ -18,6 +19,10 @@ use crate::{
     config::{Config, Environment, Problem, Source, cautions, keys_without_effect},
     server::{Server, TakenPort},
 };
+
+/// How long a thread stays that has worked aside and has nothing more to do. Such work is rare, and the
+/// memory that it freed is given back when it ends.
+const SPARE: Duration = Duration::from_secs(1);
 
 pub(super) fn run(file: &ConfigFile, is_demo: bool) -> Exit {
     let origin = match Origin::new(file, is_demo) {
@@ -40,8 +45,9 @@ fn run_origin(origin: &Origin) -> Exit {
         Err(exit) => return exit,
     };
     let logging = Logging::start(&config.log);
-    let runtime = Builder::new_current_thread().enable_all().on_thread_start(give_way).build();
-    let runtime = match runtime {
+    let mut threads = Builder::new_current_thread();
+    threads.enable_all().on_thread_start(give_way).thread_keep_alive(SPARE);
+    let runtime = match threads.build() {
         Ok(runtime) => runtime,
         Err(error) => {
             error_line(format_args!("the server cannot start: {error}"));

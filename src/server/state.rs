@@ -54,7 +54,8 @@ pub(super) fn usable(data_dir: Option<PathBuf>) -> Option<PathBuf> {
 /// The hash that log-ins are checked against, and the password itself where it was made just now.
 ///
 /// To be called when all other threads run: one that begins after a hash was made begins its heap
-/// in the 19 MiB that this took, and they are never given back.
+/// in the 19 MiB that this took, and they are never given back. Else they are when the thread ends
+/// that made it.
 pub(super) async fn password(
     config: &Config,
 ) -> Result<(String, Option<FirstPassword>), PasswordProblem> {
