@@ -29,8 +29,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && install -d /out/data
 
 # glibc and libgcc, time zones, no shell and no package manager. Not scratch: a static binary would
-# bring musl's allocator, which is the slower one by far under several threads. debian13 is the
-# one that still gets security fixes.
+# be built with musl, which nothing of this is tested with. debian13 is the one that still gets
+# security fixes.
 FROM gcr.io/distroless/cc-debian13:nonroot
 LABEL org.opencontainers.image.title="dnsward" \
       org.opencontainers.image.description="A DNS server that blocks, caches and forwards over HTTPS" \
