@@ -7,8 +7,9 @@ use std::{
 };
 
 use super::{
-    Bounds, Cache, Damage, Entry, Key, Moment, OVERHEAD,
+    Bounds, Cache, Damage, Entry, Key, Moment,
     archive::{Reader, Record, Writer},
+    weight,
 };
 
 /// Answers between two looks at the clock while a file is written.
@@ -66,7 +67,7 @@ impl Cache {
             let Some((key, entry)) = take(record, terms).filter(|(_, e)| is_of_use(e, now)) else {
                 continue;
             };
-            room = room.saturating_sub((OVERHEAD + entry.memory()) as u64);
+            room = room.saturating_sub(weight(key.name.as_wire().len(), &entry));
             if room == 0 {
                 break;
             }

@@ -1,7 +1,7 @@
 //! Time goes by, and answers that nobody may be given any more are gone.
 //!
-//! They do no harm: whoever looks one up sees that it is over, and it is the first to leave where
-//! another wants its room. But a cache that is never full would grow until it is.
+//! They are given to nobody: whoever looks one up sees that it is over. But they take room, from answers
+//! that are still good where the cache is full, and a cache that is never full would grow until it is.
 
 use std::time::Duration;
 
