@@ -2,8 +2,8 @@
 //! nothing.
 //!
 //! Each query sets a timer for its hedge and takes it back a moment later. Where that would be the
-//! next to go off in its runtime, tokio wakes its driver by a write to a descriptor, which then has
-//! to be waited for and read: two system calls before the query leaves, of the six that it takes.
+//! next to go off in its runtime, tokio wakes its driver by a write to a descriptor, which then ends
+//! one wait more: two system calls beside the six that a lone query takes, one of them before it leaves.
 //! With a timer that goes off sooner than any of these, none of them is the next.
 
 use std::sync::Arc;
@@ -97,8 +97,9 @@ mod tests {
             advance(TICK).await;
         }
         for _ in 0..10 {
-            metronome.note_query(Instant::now());
-            metronome.note_query(Instant::now());
+            let now = Instant::now();
+            metronome.note_query(now);
+            metronome.note_query(now);
             assert_eq!(tasks(), 1);
             sleep(TICK / 2).await;
         }
@@ -112,8 +113,9 @@ mod tests {
         for _ in 0..2 {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
             runtime.unwrap().block_on(async {
-                metronome.note_query(Instant::now());
-                metronome.note_query(Instant::now());
+                let now = Instant::now();
+                metronome.note_query(now);
+                metronome.note_query(now);
                 assert_eq!(tasks(), 1);
             });
         }

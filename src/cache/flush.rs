@@ -25,7 +25,7 @@ impl Cache {
     }
 
     /// How often something was forgotten on wish.
-    pub(super) fn flushed(&self) -> u64 {
+    pub(crate) fn flushed(&self) -> u64 {
         self.counts.flushed.load(Ordering::SeqCst)
     }
 }

@@ -75,6 +75,8 @@ struct Written {
     at: Option<SystemTime>,
     /// Answers that had been taken in before.
     inserted: u64,
+    /// Times that something had been forgotten before.
+    flushed: u64,
     /// When it is written next, where something has changed.
     next: Instant,
 }
@@ -83,7 +85,8 @@ impl KeptCache {
     /// Keeps the cache of a pipeline in the data directory of its configuration.
     pub(super) fn new(pipeline: Arc<Pipeline>) -> Arc<Self> {
         let directory = pipeline.published.load().config.data_dir.clone();
-        let written = Written { at: None, inserted: 0, next: Instant::now() + INTERVAL };
+        let written =
+            Written { at: None, inserted: 0, flushed: 0, next: Instant::now() + INTERVAL };
         Arc::new(Self {
             pipeline,
             directory,
@@ -116,9 +119,12 @@ impl KeptCache {
     pub(super) async fn run(self: Arc<Self>) {
         loop {
             sleep(LOOK).await;
-            let Written { inserted, next, .. } = self.written();
+            let Written { inserted, flushed, next, .. } = self.written();
             if !self.is_wanted() {
                 self.remove();
+            } else if flushed != self.pipeline.cache.flushed() {
+                // What a reload has made forget would come back after a sudden end.
+                self.rewrite().await;
             } else if Instant::now() >= next && inserted != self.pipeline.cache.inserted() {
                 self.write_or_warn().await;
             }
@@ -193,10 +199,10 @@ impl KeptCache {
         _turn: OwnedMutexGuard<()>,
     ) -> io::Result<()> {
         let Some(directory) = &self.directory else { return Ok(()) };
-        let inserted = self.pipeline.cache.inserted();
+        let (inserted, flushed) = (self.pipeline.cache.inserted(), self.pipeline.cache.flushed());
         let next = now.here + INTERVAL;
         // Whatever comes of it, it is not tried again at once.
-        self.note(|written| *written = Written { inserted, next, ..*written });
+        self.note(|written| *written = Written { inserted, flushed, next, ..*written });
         let unfinished = directory.join(UNFINISHED);
         let saved = self.save(&unfinished, now, latest).and_then(|saved| {
             fs::rename(&unfinished, directory.join(FILE))?;
@@ -369,6 +375,23 @@ mod tests {
         assert_eq!((second.knows('a'), second.knows('b')), (true, false));
         assert_eq!(second.kept.restored(), 1);
         assert!(second.kept.written_at().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_forgotten_is_soon_forgotten_on_the_disk() {
+        let data = tempfile::tempdir().unwrap();
+        let first = Run::begin(&data, PERSIST).await;
+        first.learn('a');
+        sleep(INTERVAL + LOOK).await;
+        drop(first.kept.turn.lock().await);
+        first.pipeline.cache.forget(&Name::ROOT);
+        sleep(2 * LOOK).await;
+        drop(first.kept.turn.lock().await);
+
+        drop(first);
+        let second = Run::begin(&data, PERSIST).await;
+
+        assert!(!second.knows('a'));
     }
 
     #[tokio::test(start_paused = true)]

@@ -188,6 +188,10 @@ impl Flights {
                 self.memory.note_good(key, progress, now);
                 if may_remember {
                     self.cache.insert(key, entry.clone());
+                    // A reload may have passed by meanwhile.
+                    if !self.current.load().roads.has_servers_of(&flight.road) {
+                        self.cache.remove(key);
+                    }
                 }
             }
             Err(Failure::Overloaded) => progress.note_nothing(others),
