@@ -17,7 +17,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use self::backoff::{Backoff, random};
-use self::mercy::{Mercy, Refusals};
+use self::mercy::{Mercy, Proven, Refusals};
 use self::plan::{Opening, Plan, is_at_risk};
 use self::seats::{Seat, Seats};
 use crate::dial::Dialer;
@@ -30,12 +30,12 @@ use crate::transport::{Link, Received};
 /// once for bad luck. Then it takes what was opened last.
 const WAITS: usize = 3;
 
-/// How often a query is sent again for free: once for bad luck, and once more where the connection
+/// How often a query is sent again for free: once for bad luck, and up to four times where the connection
 /// that was lost says nothing of the server. It was there before the query, and all that are so old
-/// may have died together; or it has answered others meanwhile, as some servers close each after so
-/// many answers.
+/// may have died together; or it has answered others, before or meanwhile, as some servers close each
+/// after so many answers.
 const FREE_RETRIES: usize = 1;
-const FREE_RETRIES_OF_BLAMELESS: usize = 2;
+const FREE_RETRIES_OF_BLAMELESS: usize = 4;
 
 /// Since a query was sent, how long a server counts as in use: then a connection that has to go is
 /// replaced at once, otherwise by the next query.
@@ -119,8 +119,9 @@ impl Pool {
                 state.seats.clear_for(mercy, &seat);
                 mercy
             };
-            let is_blameless = mercy == Mercy::Elsewhere
-                && (seat.opened_at() < started || seat.link().answers() > answers);
+            let has_answered = proven == Proven::Yes || seat.link().answers() > answers;
+            let is_blameless =
+                mercy == Mercy::Elsewhere && (seat.opened_at() < started || has_answered);
             let most = if is_blameless { FREE_RETRIES_OF_BLAMELESS } else { FREE_RETRIES };
             if retries >= most || mercy == Mercy::None {
                 return Err(failure);
